@@ -1,0 +1,137 @@
+"""The Pulumi program: one stack's endpoints, from its settings and from what the model registry says.
+
+``pulumi up --stack staging`` runs it, by hand or through the runner. The runner resolves the registry once and hands the
+answer over as a file, named by MODEL_DEPLOYMENT_MANIFEST; without it the program resolves the registry itself.
+"""
+
+import os
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from components import NAME_LIMIT, ModelEndpoint, ModelEndpointArgs
+from registry import (
+    ENDPOINT_TAG,
+    Manifest,
+    RegistryError,
+    SageMakerRegistry,
+    WantedEndpoint,
+    load_manifest,
+    owner_tags,
+    refusal,
+    resolve,
+    shorten,
+)
+from settings import Settings, SettingsError, load
+
+
+def main() -> None:
+    """Build the components of this stack and export what they made."""
+    try:
+        stack = load()
+        manifest = wanted_endpoints(stack)
+    except (SettingsError, RegistryError) as error:
+        raise pulumi.RunError(str(error)) from None
+    provider = aws.Provider("aws", region=stack.region, allowed_account_ids=[stack.allowed_account])
+    guard = delete_guard(stack.region)
+    endpoints = {
+        wanted.name: ModelEndpoint(
+            shorten(wanted.name, NAME_LIMIT),
+            endpoint_args(stack, wanted),
+            pulumi.ResourceOptions(providers=[provider]),
+            delete_guard=guard,
+        )
+        for wanted in manifest.endpoints
+    }
+    packages = {wanted.name: wanted.package_arn for wanted in manifest.endpoints}
+    pulumi.export(
+        "endpoints",
+        {
+            name: {"arn": made.endpoint_arn, "config": made.config_name, "package": packages[name]}
+            for name, made in endpoints.items()
+        },
+    )
+
+
+def wanted_endpoints(stack: Settings) -> Manifest:
+    """The runner's manifest where there is one, otherwise the registry's answer now.
+
+    Raises:
+        RegistryError: the file or the registry cannot be read; never an empty answer instead.
+    """
+    path = os.environ.get("MODEL_DEPLOYMENT_MANIFEST")
+    if path:
+        return load_manifest(Path(path))
+    return resolve(stack.environment, stack.requests(), SageMakerRegistry(stack.region))
+
+
+def delete_guard(region: str) -> pulumi.ResourceHook:
+    """Make the hook that refuses to delete a model or configuration while a live endpoint uses it.
+
+    AWS rolls a failed update back silently and the provider does not notice
+    (https://github.com/hashicorp/terraform-provider-aws/issues/46663): without this, the configuration that still
+    serves would be deleted next. Any doubt, such as a refused read, keeps the resource.
+    """
+
+    def refuse_delete_in_use(args: pulumi.ResourceHookArgs) -> None:
+        endpoint = ((args.old_inputs or {}).get("tags") or {}).get(ENDPOINT_TAG)
+        if endpoint:
+            reason = refusal(endpoint, args.id, SageMakerRegistry(region).in_use(endpoint))
+            if reason:
+                raise pulumi.RunError(reason)
+
+    return pulumi.ResourceHook("refuse-delete-in-use", refuse_delete_in_use)
+
+
+def endpoint_args(stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:
+    """Translate the settings of one endpoint's model package group into the component's words."""
+    config = stack.inference_for(wanted.group)
+    args: ModelEndpointArgs = {
+        "endpoint_name": wanted.name,
+        "model_package_arn": wanted.package_arn,
+        "network_isolation": config.network_isolation,
+        "environment": config.environment,
+        "tags": {**config.tags, **owner_tags(stack.project, stack.stack, wanted.name)},
+    }
+    if config.is_serverless:
+        args["serverless"] = {
+            "max_concurrency": config.serverless_max_concurrency,
+            "memory_size_in_mb": config.serverless_size_in_mb,
+        }
+        if config.serverless_provisioned_concurrency is not None:
+            args["serverless"]["provisioned_concurrency"] = config.serverless_provisioned_concurrency
+    else:
+        args["instance_type"] = config.instance_type
+        args["initial_instance_count"] = config.instance_count
+    if config.vpc:
+        args["subnets"] = list(config.vpc.subnets)
+        args["security_group_ids"] = list(config.vpc.security_group_ids)
+    if config.kms_key_id:
+        args["kms_key_arn"] = config.kms_key_id
+    if config.capture_destination_s3_uri:
+        args["data_capture"] = {
+            "destination_s3_uri": config.capture_destination_s3_uri,
+            "sampling_percentage": config.capture_sampling_percentage,
+        }
+    return with_role(args, stack, wanted)
+
+
+def with_role(args: ModelEndpointArgs, stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:
+    """Name the given execution role, or say what a role of the endpoint's own is limited to."""
+    if stack.execution_role_arn:
+        args["execution_role_arn"] = stack.execution_role_arn
+        return args
+    args["execution_role"] = {
+        "partition": wanted.package_arn.split(":")[1],
+        "region": stack.region,
+        "account_id": stack.allowed_account,
+        "images": list(wanted.images),
+        "model_data_urls": list(wanted.model_data_urls),
+    }
+    if stack.permissions_boundary:
+        args["execution_role"]["permissions_boundary_arn"] = stack.permissions_boundary
+    return args
+
+
+main()

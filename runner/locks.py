@@ -1,0 +1,87 @@
+"""The lock of a stack in a self-managed backend: who holds it, and whether the holder is known to be gone.
+
+The CLI names the holders when it refuses to start; it never waits itself, and its lock has no expiry
+(pkg/backend/diy/lock.go). A lock is taken over only when its process was on this machine and has ended: never by age.
+"""
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runner.errors import RunnerError
+
+LOCKED_TEXTS = ("the stack is currently locked by", "[409] Conflict: Another update is currently in progress")
+
+_HOLDER = re.compile(r"created by (?P<user>.*)@(?P<host>[^@\s]+) \(pid (?P<pid>\d+)\) at (?P<time>\S+)")
+# The lock is written some time after its process began, and both clocks are read with whole seconds.
+_CLOCK_SLACK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that made a lock, as the lock file says."""
+
+    user: str
+    host: str
+    pid: int
+    since: datetime
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host} (pid {self.pid}) since {self.since:%Y-%m-%d %H:%M:%S %Z}"
+
+
+class LockedError(RunnerError):
+    """The stack is locked. ``holders`` is empty where the backend does not name them."""
+
+    def __init__(self, holders: tuple[Holder, ...]) -> None:
+        super().__init__("the stack is locked by " + (", ".join(map(str, holders)) or "another update"))
+        self.holders = holders
+
+
+def holders_in(text: str) -> tuple[Holder, ...]:
+    """Read the holders out of the CLI's message; a line that cannot be read makes the answer empty: nobody is known."""
+    found = []
+    for match in _HOLDER.finditer(text):
+        try:
+            since = datetime.fromisoformat(match["time"])
+        except ValueError:
+            return ()
+        found.append(Holder(match["user"], match["host"], int(match["pid"]), since.astimezone(UTC)))
+    return tuple(found) if len(found) == text.count("created by ") else ()
+
+
+def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc")) -> bool:
+    """Whether the holder is known to have ended: it ran on this host and its process is no more.
+
+    A process id that was given to a younger process counts as ended. Where that cannot be told (no /proc), only a free
+    process id counts.
+
+    Args:
+        holder: who made the lock.
+        host: this machine's name; asked from the system when left out.
+        proc: the kernel's process folder.
+    """
+    if holder.host != (host or socket.gethostname()):
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    began = _start_time(holder.pid, proc)
+    return began is not None and began > holder.since.timestamp() + _CLOCK_SLACK_S
+
+
+def _start_time(pid: int, proc: Path) -> float | None:
+    """When the process began, in seconds since the epoch; None where the system does not tell (proc(5))."""
+    try:
+        stat = (proc / str(pid) / "stat").read_text()
+        boot = next(line for line in (proc / "stat").read_text().splitlines() if line.startswith("btime "))
+    except (OSError, StopIteration):
+        return None
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

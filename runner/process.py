@@ -1,0 +1,89 @@
+"""The pulumi CLI as a child process that survives its parent's troubles and is stopped gracefully.
+
+The CLI runs in a session of its own, so Ctrl-C in a terminal reaches the runner alone, which passes one SIGINT on: the
+CLI then finishes the operation in flight (with AWS up to an hour) and releases its lock. A second signal ends it at once
+(https://www.pulumi.com/docs/iac/cli/commands/pulumi_cancel/ and pkg/backend/cancellation_scope.go). Output goes to files,
+not pipes: a killed runner must not kill the CLI by SIGPIPE in the middle of an operation.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from runner.errors import Cancelled, RunnerError
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What one run of the CLI left: its exit code and its output."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class PulumiProcess:
+    """Runs the CLI, one command at a time, and passes signals on to it."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._signals = 0
+
+    def watch_signals(self) -> None:
+        """Take SIGINT and SIGTERM over, for the rest of this process's life."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def run(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Completed:
+        """Run ``pulumi ARGS`` to its end.
+
+        Args:
+            args: arguments of the CLI; ``--non-interactive`` is added.
+            cwd: folder of Pulumi.yaml.
+            env: variables over those of this process.
+
+        Raises:
+            Cancelled: a signal came; the CLI has ended.
+            RunnerError: there is no CLI on PATH.
+        """
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            code = self._wait(["pulumi", "--non-interactive", *args], cwd, {**os.environ, **env}, out.fileno(), err.fileno())
+            texts = [_read(stream) for stream in (out, err)]
+        if self._signals:
+            message = "stopped by a signal; the next `deploy` finishes what this one began"
+            raise Cancelled(message)
+        return Completed(code, *texts)
+
+    def _wait(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], out: int, err: int) -> int:
+        try:
+            self._child = subprocess.Popen(
+                command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+        except FileNotFoundError as error:
+            message = "no `pulumi` on PATH; `make setup` installs one, `eval \"$(python -m tools.engine env)\"` puts it there"
+            raise RunnerError(message) from error
+        try:
+            return self._child.wait()
+        finally:
+            self._child = None
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        child = self._child
+        if child is None:
+            message = f"stopped by {signal.Signals(number).name}; nothing was in flight"
+            raise Cancelled(message)
+        if self._signals == 1:
+            print("stopping: the operation in flight is finished first; a second signal ends at once", file=sys.stderr)  # noqa: T201
+        child.send_signal(signal.SIGINT if self._signals == 1 else signal.SIGTERM)
+
+
+def _read(stream: "tempfile._TemporaryFileWrapper[bytes]") -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="replace")
