@@ -1,0 +1,88 @@
+"""A failed AWS read as an error that says what was read, what AWS said, and what to do next."""
+
+from typing import Any
+
+from registry.errors import AccessRefusedError, RegistryError, UnavailableError
+
+_REFUSED = (
+    "AccessDenied",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+    "ExpiredToken",
+    "UnrecognizedClient",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "OptInRequired",
+)
+_THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown")
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether AWS says that what was asked for does not exist; SageMaker says so in a ValidationException's text."""
+    details = _details(error)
+    text = str(details.get("Message", "")).lower()
+    if details.get("Code") == "ResourceNotFound":
+        return True
+    return details.get("Code") == "ValidationException" and (
+        "could not find" in text or "does not exist" in text
+    )
+
+
+def translate(error: Exception, operation: str, subject: str) -> RegistryError:
+    """Say what a failed read means.
+
+    Args:
+        error: what botocore raised, after all its retries.
+        operation: the API call, such as ``ListModelPackages``.
+        subject: what was read, such as ``model package group churn``.
+    """
+    details = _details(error)
+    code = str(details.get("Code") or type(error).__name__)
+    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = f"{code}: {details.get('Message') or _first_line(error)}"
+    if code.startswith(_REFUSED) or code in (
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+    ):
+        return AccessRefusedError(
+            _text(operation, subject, "was refused", said, _advice_on_access(operation, code))
+        )
+    if code.startswith(_THROTTLED):
+        advice = "Run again later, or ask AWS for a higher request rate"
+        return UnavailableError(_text(operation, subject, "was throttled, also when repeated", said, advice))
+    if status >= 500 or _is_connection_error(error):
+        advice = "Check the network, AWS_ENDPOINT_URL if it is set, and https://health.aws.amazon.com, then run again"
+        return UnavailableError(_text(operation, subject, "got no answer, also when repeated", said, advice))
+    return RegistryError(_text(operation, subject, "failed", said, "Correct what AWS names, then run again"))
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    return dict(getattr(error, "response", {}).get("Error", {}))
+
+
+def _is_connection_error(error: Exception) -> bool:
+    from botocore.exceptions import (
+        HTTPClientError,
+        IncompleteReadError,
+        ResponseStreamingError,
+    )
+
+    return isinstance(error, HTTPClientError | IncompleteReadError | ResponseStreamingError)
+
+
+def _advice_on_access(operation: str, code: str) -> str:
+    if code.startswith(("AccessDenied", "UnauthorizedOperation", "NotAuthorized")):
+        service = "sts" if operation == "GetCallerIdentity" else "sagemaker"
+        return f"Allow {service}:{operation} to these credentials, then run again"
+    return "Give valid AWS credentials (see `aws sts get-caller-identity`), then run again"
+
+
+def _text(operation: str, subject: str, verdict: str, said: str, advice: str) -> str:
+    return f"{operation} of {subject} {verdict} ({said}). Nothing was changed. {advice}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

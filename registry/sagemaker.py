@@ -1,0 +1,239 @@
+"""SageMaker's Model Registry and endpoints, read. The only module of this room that talks to AWS."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from registry.answers import (
+    live_endpoint,
+    model_names,
+    package_description,
+    package_summary,
+    required,
+    serving_variants,
+)
+from registry.errors import RegistryError, UnknownGroupError
+from registry.failures import is_missing, translate
+from registry.values import LiveEndpoint, Package
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+READS_AT_ONCE = 16
+"""Reads in flight at most: calls of some 0.1 s are waited for together, and SageMaker does not throttle so few."""
+
+_PAGE_SIZE = 100  # the most that ListModelPackages gives
+_ATTEMPTS = 8  # of one read, unless AWS_MAX_ATTEMPTS or the AWS profile says otherwise
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class SageMakerRegistry:
+    """Reads the model registry and the endpoints of one region. Every failure is a `RegistryError`.
+
+    Reads are repeated with botocore's adaptive mode (back-off, and a rate that falls when AWS throttles).
+    """
+
+    def __init__(self, region: str, *, client: "SageMakerClient | None" = None) -> None:
+        """Read from ``region``; ``client`` is a SageMaker client to use instead of one made from the environment."""
+        self._region = region
+        self._client: SageMakerClient = _client("sagemaker", region) if client is None else client
+
+    def read_packages(self, group: str) -> tuple[Package, ...]:
+        """Read all versions of a model package group.
+
+        Raises:
+            UnknownGroupError: there is no such group. A group without packages gives an empty answer.
+            RegistryError: a page or a description could not be read, or is broken.
+        """
+        return self.read_groups([group])[group]
+
+    def read_groups(self, groups: Collection[str]) -> dict[str, tuple[Package, ...]]:
+        """Read all versions of several groups, up to 16 reads at once; see `read_packages`."""
+        names = list(dict.fromkeys(groups))
+        listed = dict(zip(names, _at_once(self._list, names), strict=True))
+        # The others cannot be served, so what their description says is of no use.
+        to_describe = [package for packages in listed.values() for package in packages if package.may_serve]
+        described = {package.arn: package for package in _at_once(self._describe, to_describe)}
+        return {
+            group: tuple(described.get(package.arn, package) for package in packages)
+            for group, packages in listed.items()
+        }
+
+    def read_live(self, names: Collection[str]) -> dict[str, LiveEndpoint | None]:
+        """Read endpoints as they are now, up to 16 at once. None stands for an endpoint that does not exist.
+
+        Raises:
+            RegistryError: an endpoint could not be read.
+        """
+        unique = list(dict.fromkeys(names))
+        return dict(zip(unique, _at_once(self._live, unique), strict=True))
+
+    def in_use(self, endpoint_name: str) -> tuple[str, frozenset[str]] | None:
+        """Name what a live endpoint serves with: its configuration, and the models of that.
+
+        Returns:
+            None when there is no such endpoint.
+
+        Raises:
+            RegistryError: the endpoint or its configuration could not be read, also when the configuration is gone: then
+                nobody knows which models the endpoint still uses.
+        """
+        description = self._endpoint(endpoint_name)
+        if description is None:
+            return None
+        config = required(
+            description, "EndpointConfigName", str, f"DescribeEndpoint of endpoint {endpoint_name}"
+        )
+        subject = f"endpoint configuration {config}"
+        answer = _call(
+            "DescribeEndpointConfig",
+            subject,
+            partial(self._client.describe_endpoint_config, EndpointConfigName=config),
+        )
+        return config, model_names(answer, f"DescribeEndpointConfig of {subject}")
+
+    def account_id(self) -> str:
+        """Ask STS whose credentials these are.
+
+        Returns:
+            The account's 12 digits.
+
+        Raises:
+            RegistryError: there are no valid credentials, or STS does not answer.
+        """
+        subject = "the caller's account"
+        answer = _call("GetCallerIdentity", subject, _client("sts", self._region).get_caller_identity)
+        account: str = required(answer, "Account", str, f"GetCallerIdentity of {subject}")
+        return account
+
+    def _list(self, group: str) -> tuple[Package, ...]:
+        where = f"ListModelPackages of model package group {group}"
+        packages: dict[str, Package] = {}
+        seen: set[str] = set()
+        token: str | None = None
+        while True:
+            page = self._page(group, token)
+            for summary in required(page, "ModelPackageSummaryList", list, where):
+                package = package_summary(summary, group, where)
+                packages[package.arn] = package
+            token = page.get("NextToken")
+            if not token:
+                break
+            if token in seen:
+                message = f"{where} gave the same NextToken twice, so its list has no end; nothing was changed. Run again"
+                raise RegistryError(message)
+            seen.add(token)
+        if not packages:
+            self._require_group(group)
+        return tuple(packages.values())
+
+    def _page(self, group: str, token: str | None) -> Mapping[str, Any]:
+        following: Any = {"NextToken": token} if token else {}
+        ask = partial(
+            self._client.list_model_packages,
+            ModelPackageGroupName=group,
+            MaxResults=_PAGE_SIZE,
+            SortBy="CreationTime",
+            SortOrder="Ascending",  # a package registered meanwhile comes last and moves none to another page
+            **following,
+        )
+        return _call("ListModelPackages", f"model package group {group}", ask, missing=_unknown_group(group))
+
+    def _require_group(self, group: str) -> None:
+        """Tell an empty group from one that does not exist: the list of either may be empty."""
+        ask = partial(self._client.describe_model_package_group, ModelPackageGroupName=group)
+        _call("DescribeModelPackageGroup", f"model package group {group}", ask, missing=_unknown_group(group))
+
+    def _describe(self, package: Package) -> Package:
+        subject = f"package {package.arn}"
+        ask = partial(self._client.describe_model_package, ModelPackageName=package.arn)
+        answer = _call("DescribeModelPackage", subject, ask)
+        return package_description(package, answer, f"DescribeModelPackage of {subject}")
+
+    def _endpoint(self, name: str) -> Mapping[str, Any] | None:
+        ask = partial(self._client.describe_endpoint, EndpointName=name)
+        gone = _Missing(name)
+        try:
+            return _call("DescribeEndpoint", f"endpoint {name}", ask, missing=gone)
+        except _Missing:
+            return None
+
+    def _live(self, name: str) -> LiveEndpoint | None:
+        description = self._endpoint(name)
+        if description is None:
+            return None
+        variants = serving_variants(description)
+        return live_endpoint(
+            description,
+            variants or self._configured_variants(description),
+            f"DescribeEndpoint of endpoint {name}",
+        )
+
+    def _configured_variants(self, description: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """Variants of the configuration, for an endpoint that has none yet or failed before it had any."""
+        config = description.get("EndpointConfigName", "")
+        ask = partial(self._client.describe_endpoint_config, EndpointConfigName=config)
+        try:
+            return serving_variants(
+                _call(
+                    "DescribeEndpointConfig",
+                    f"endpoint configuration {config}",
+                    ask,
+                    missing=_Missing(config),
+                )
+            )
+        except _Missing:
+            return []
+
+
+class _Missing(RegistryError):
+    """What was asked for does not exist, and the caller knows what that means."""
+
+
+def _unknown_group(group: str) -> UnknownGroupError:
+    return UnknownGroupError(
+        f"model package group {group} does not exist in this account and region; nothing was changed. Correct `models` in the "
+        "stack file, or register the first version of the model"
+    )
+
+
+def _call(
+    operation: str, subject: str, ask: Callable[[], Any], *, missing: RegistryError | None = None
+) -> Mapping[str, Any]:
+    """Ask AWS; ``missing`` is raised when what was asked for does not exist."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer: Mapping[str, Any] = ask()
+    except (BotoCoreError, ClientError) as error:
+        if missing is not None and is_missing(error):
+            raise missing from error
+        raise translate(error, operation, subject) from error
+    return answer
+
+
+def _at_once(read: Callable[[_Item], _Result], items: Collection[_Item]) -> list[_Result]:
+    """Read every item, up to 16 at once, in the order of the items; the first failure ends it all."""
+    if not items:
+        return []
+    with ThreadPoolExecutor(min(READS_AT_ONCE, len(items)), thread_name_prefix="registry") as pool:
+        return list(pool.map(read, items))
+
+
+def _client(service: str, region: str) -> Any:
+    """Make a client from the environment's credentials; botocore alone, as boto3 adds only time to import."""
+    from botocore.config import Config
+    from botocore.session import Session
+
+    session = Session()
+    attempts = session.get_config_variable("max_attempts") or _ATTEMPTS
+    config = Config(
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
+        max_pool_connections=READS_AT_ONCE,
+        connect_timeout=10,
+        read_timeout=30,
+    )
+    return session.create_client(service, region_name=region, config=config)
