@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
+from settings import Settings, SettingsError, load
 
 from components import NAME_LIMIT, ModelEndpoint, ModelEndpointArgs
 from registry import (
@@ -23,7 +24,6 @@ from registry import (
     resolve,
     shorten,
 )
-from settings import Settings, SettingsError, load
 
 
 def main() -> None:

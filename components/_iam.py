@@ -57,7 +57,9 @@ def execution_policy(
         target = f"arn:{partition}:s3:::{bucket}/{prefix.rstrip('/') + '/' if prefix else ''}*"
         statements.append(_allow("WriteCapturedData", ["s3:PutObject"], [target]))
     if kms_key_arn:
-        statements.append(_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"], [kms_key_arn]))
+        statements.append(
+            _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"], [kms_key_arn])
+        )
     if in_vpc:
         statements.append(_join_vpc())
     return _document(statements)
@@ -92,7 +94,9 @@ def _pull_images(partition: str, images: Iterable[str]) -> list[Statement]:
     found = {match.groups() for match in map(_ECR_IMAGE.match, images) if match}
     if not found:
         return []
-    repositories = [f"arn:{partition}:ecr:{region}:{account}:repository/{name}" for account, region, name in sorted(found)]
+    repositories = [
+        f"arn:{partition}:ecr:{region}:{account}:repository/{name}" for account, region, name in sorted(found)
+    ]
     pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     return [
         _allow("PullImage", pull, repositories),
@@ -101,7 +105,9 @@ def _pull_images(partition: str, images: Iterable[str]) -> list[Statement]:
     ]
 
 
-def _write_logs_and_metrics(partition: str, region: str, account_id: str, endpoint_name: str) -> list[Statement]:
+def _write_logs_and_metrics(
+    partition: str, region: str, account_id: str, endpoint_name: str
+) -> list[Statement]:
     group = f"arn:{partition}:logs:{region}:{account_id}:log-group:/aws/sagemaker/Endpoints/{endpoint_name}"
     # "*": PutMetricData has no resource; the namespace is what can be limited.
     metrics = _allow("PutMetrics", ["cloudwatch:PutMetricData"], ["*"])

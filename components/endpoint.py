@@ -150,6 +150,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.endpoint_arn = endpoint.arn
         self.register_outputs(
             {
+                "endpoint_name": args["endpoint_name"],
                 "role_arn": self.role_arn,
                 "model_name": self.model_name,
                 "config_name": self.config_name,
@@ -186,12 +187,18 @@ class ModelEndpoint(pulumi.ComponentResource):
             kms_key_arn=key if key.startswith("arn:") else None,
             in_vpc="subnets" in self._args,
         )
-        policy = iam.RolePolicy(f"{self._name}-policy", role=role.id, policy=json.dumps(document), opts=self._child())
+        policy = iam.RolePolicy(
+            f"{self._name}-policy", role=role.id, policy=json.dumps(document), opts=self._child()
+        )
         return role.arn, [policy]
 
     def _model(self, role_arn: pulumi.Output[str], needs: list[pulumi.Resource]) -> sagemaker.Model:
         args = self._args
-        vpc = {"subnets": args["subnets"], "security_group_ids": args["security_group_ids"]} if "subnets" in args else None
+        vpc = (
+            {"subnets": args["subnets"], "security_group_ids": args["security_group_ids"]}
+            if "subnets" in args
+            else None
+        )
         return sagemaker.Model(
             f"{self._name}-model",
             execution_role_arn=role_arn,
@@ -244,7 +251,8 @@ class ModelEndpoint(pulumi.ComponentResource):
             name=self._args["endpoint_name"],
             endpoint_config_name=config.name,
             tags=self._tags,
-            opts=self._child(),
+            # Two endpoints cannot share a name: one that must be replaced, as it is Failed, goes first.
+            opts=self._child(delete_before_replace=True),
         )
 
 

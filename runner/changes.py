@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 MODEL_TYPE = "aws:sagemaker/model:Model"
 
 # Steps that change nothing, or that are the hidden halves of a replacement.
-_QUIET_OPS = frozenset({"same", "read", "refresh", "create-replacement", "delete-replaced", "read-replacement"})
+_QUIET_OPS = frozenset(
+    {"same", "read", "refresh", "create-replacement", "delete-replaced", "read-replacement"}
+)
 _REMOVING_OPS = frozenset({"delete", "replace"})
 _DOING = {"create": "creating", "update": "updating", "delete": "deleting", "replace": "replacing"}
 _DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
@@ -111,7 +113,9 @@ class ChangeCollector:
             if text and not found.ephemeral:
                 self._errors[((found.urn or "").rsplit("::", 1)[-1], text)] = None
         elif event.summary_event:
-            self.summary = {str(_op(op)): number for op, number in event.summary_event.resource_changes.items()}
+            self.summary = {
+                str(_op(op)): number for op, number in event.summary_event.resource_changes.items()
+            }
 
     def _start(self, metadata: Any) -> None:
         change = change_of(metadata)

@@ -34,7 +34,9 @@ def too_many_removals(removed: Sequence[str], *, most: int, allowed: bool) -> st
     )
 
 
-def one_way_moves(wanted_serverless: Mapping[str, bool], live: Mapping[str, LiveEndpoint | None]) -> tuple[str, ...]:
+def one_way_moves(
+    wanted_serverless: Mapping[str, bool], live: Mapping[str, LiveEndpoint | None]
+) -> tuple[str, ...]:
     """Names of the live instance endpoints that would have to become serverless, sorted.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-update.html (read 2026-11).

@@ -18,6 +18,11 @@ from types import FrameType
 
 from runner.errors import Cancelled, RunnerError
 
+NO_ENGINE = (
+    'no `pulumi` on PATH. `make setup` gets one; `eval "$(.venv/bin/python -m tools.engine env)"` puts it on PATH, '
+    "or install it: https://www.pulumi.com/docs/iac/download-install/"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -53,7 +58,9 @@ class PulumiProcess:
             RunnerError: there is no CLI on PATH.
         """
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            code = self._wait(["pulumi", "--non-interactive", *args], cwd, {**os.environ, **env}, out.fileno(), err.fileno())
+            code = self._wait(
+                ["pulumi", "--non-interactive", *args], cwd, {**os.environ, **env}, out.fileno(), err.fileno()
+            )
             texts = [_read(stream) for stream in (out, err)]
         if self._signals:
             message = "stopped by a signal; the next `deploy` finishes what this one began"
@@ -63,11 +70,16 @@ class PulumiProcess:
     def _wait(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], out: int, err: int) -> int:
         try:
             self._child = subprocess.Popen(
-                command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
             )
         except FileNotFoundError as error:
-            message = "no `pulumi` on PATH; `make setup` installs one, `eval \"$(python -m tools.engine env)\"` puts it there"
-            raise RunnerError(message) from error
+            raise RunnerError(NO_ENGINE) from error
         try:
             return self._child.wait()
         finally:
@@ -80,7 +92,10 @@ class PulumiProcess:
             message = f"stopped by {signal.Signals(number).name}; nothing was in flight"
             raise Cancelled(message)
         if self._signals == 1:
-            print("stopping: the operation in flight is finished first; a second signal ends at once", file=sys.stderr)  # noqa: T201
+            print(
+                "stopping: the operation in flight is finished first; a second signal ends at once",
+                file=sys.stderr,
+            )
         child.send_signal(signal.SIGINT if self._signals == 1 else signal.SIGTERM)
 
 

@@ -12,7 +12,14 @@ from pulumi import automation
 from semver import VersionInfo
 
 from runner.changes import Change, ChangeCollector
-from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, RunnerError, SettingsRefused, StackMissing
+from runner.errors import (
+    BackendAccessError,
+    PolicyRefused,
+    ResourceFailure,
+    RunnerError,
+    SettingsRefused,
+    StackMissing,
+)
 from runner.locks import LOCKED_TEXTS, LockedError, holders_in
 from runner.process import Completed, PulumiProcess
 from runner.redact import redact
@@ -60,7 +67,9 @@ class _Command(automation.PulumiCommand):
         on_error: automation.OnOutput | None = None,  # noqa: ARG002
     ) -> automation.CommandResult:
         """Run the CLI; the base class's promise."""
-        self.last = self._process.run(args, cwd=Path(cwd), env={**additional_env, "PULUMI_AUTOMATION_API": "true"})
+        self.last = self._process.run(
+            args, cwd=Path(cwd), env={**additional_env, "PULUMI_AUTOMATION_API": "true"}
+        )
         result = automation.CommandResult(self.last.stdout, self.last.stderr, self.last.code)
         if result.code:
             raise automation.CommandError(result)
@@ -70,7 +79,7 @@ class _Command(automation.PulumiCommand):
 class _Workspace(automation.LocalWorkspace):
     """The project's folder. Every command names its stack, so nothing is selected: that would be state shared by runs."""
 
-    def select_stack(self, stack_name: str) -> None:  # noqa: ARG002
+    def select_stack(self, stack_name: str) -> None:
         """Do nothing."""
 
 
@@ -84,7 +93,14 @@ class PulumiStack:
     """
 
     def __init__(
-        self, root: Path, name: str, *, process: PulumiProcess, version: str, say: Callable[[str], None], env: Mapping[str, str]
+        self,
+        root: Path,
+        name: str,
+        *,
+        process: PulumiProcess,
+        version: str,
+        say: Callable[[str], None],
+        env: Mapping[str, str],
     ) -> None:
         """Open the stack.
 
@@ -107,7 +123,11 @@ class PulumiStack:
         return self._operate(
             quiet,
             lambda: self._stack.preview(
-                parallel=parallel, replace=list(replace), suppress_outputs=True, on_event=quiet.on_event, color="never"
+                parallel=parallel,
+                replace=list(replace),
+                suppress_outputs=True,
+                on_event=quiet.on_event,
+                color="never",
             ),
         )
 
@@ -145,7 +165,11 @@ class PulumiStack:
         """Import a live resource that the state lost, under its URN. ``provider`` is the URN of the stack's provider."""
         names = {"parent": resource.parent, "provider": provider}
         entry: Any = {
-            "type": resource.type, "name": resource.name, "id": resource.id, "parent": "parent", "provider": "provider",
+            "type": resource.type,
+            "name": resource.name,
+            "id": resource.id,
+            "parent": "parent",
+            "provider": "provider",
         }
         quiet = ChangeCollector(lambda _line: None)
         self._operate(
@@ -170,11 +194,6 @@ class PulumiStack:
             ),
         )
 
-    def unlock(self) -> None:
-        """Delete the stack's locks. Only for locks whose holders are known to be gone."""
-        quiet = ChangeCollector(lambda _line: None)
-        self._operate(quiet, self._stack.cancel)
-
     def _operate(self, collector: ChangeCollector, operation: Callable[[], object]) -> Outcome:
         try:
             operation()
@@ -193,14 +212,14 @@ def failure(last: Completed, errors: Sequence[tuple[str, str]]) -> RunnerError:
     said = last.stderr + last.stdout
     if any(text in said for text in LOCKED_TEXTS):
         return LockedError(holders_in(said))
-    if last.code == 6 or "no stack named" in said:  # noqa: PLR2004  the CLI's own code
+    if last.code == 6 or "no stack named" in said:
         return StackMissing(
             "the backend has no such stack. Look at PULUMI_BACKEND_URL; a first run needs `pulumi stack init` once (README)"
         )
     text = _shown(errors) or redact(_last_error(said))
     if any(mark in said for mark in _BACKEND_TEXTS) and not errors:
         return BackendAccessError(text)
-    if last.code == 5 or "Policy Violation" in said:  # noqa: PLR2004
+    if last.code == 5 or "Policy Violation" in said:
         return PolicyRefused(text)
     if "validating stack config" in said:
         return SettingsRefused(text)

@@ -1,0 +1,165 @@
+"""What a command says at its end: a table for people, one JSON document for programs."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from registry import ENDPOINT_TAG, IgnoredPackage, LiveEndpoint, Manifest
+from runner.changes import MODEL_TYPE, Change
+from runner.state import ENDPOINT_TYPE, State
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One endpoint in the closing table.
+
+    Attributes:
+        package_version: version in the model package group; None for an endpoint that is no longer wanted.
+        change: what the run did to it, in a few words, or ``unchanged``.
+        seconds: how long its slowest step took, 0 without a step.
+        status: AWS's EndpointStatus now, empty in a preview.
+        config: endpoint configuration that serves now, empty in a preview.
+    """
+
+    endpoint: str
+    package_version: int | None
+    change: str
+    seconds: float = 0.0
+    status: str = ""
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command found or did.
+
+    Attributes:
+        command: the runner's command.
+        stack: the stack's name.
+        result: one word or few: ``deployed``, ``no changes``, ``planned``, ``verified``, …
+        rows: one for each endpoint.
+        ignored: packages that are not served, with the reason.
+        changes: what the engine changed or would change, one line each.
+        seconds: the command's whole time.
+    """
+
+    command: str
+    stack: str
+    result: str
+    rows: tuple[Row, ...] = ()
+    ignored: tuple[IgnoredPackage, ...] = ()
+    changes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """The report as one JSON document."""
+        return json.dumps({"ok": True, **asdict(self)}, indent=2)
+
+
+def rows_of(
+    manifest: Manifest, before: State, changes: Sequence[Change], live: Mapping[str, LiveEndpoint | None]
+) -> tuple[Row, ...]:
+    """One row for each wanted endpoint and for each that the changes remove, by name."""
+    versions = {wanted.name: wanted.package_version for wanted in manifest.endpoints}
+    names = sorted({*versions, *(change.endpoint for change in changes if change.endpoint)})
+    rows = []
+    for name in names:
+        own = [change for change in changes if change.endpoint == name]
+        now = live.get(name)
+        rows.append(
+            Row(
+                name,
+                versions.get(name),
+                what_changed(own, _package_of(before, name)),
+                max((change.seconds or 0.0 for change in own), default=0.0),
+                now.status if now else "",
+                now.config if now else "",
+            )
+        )
+    return tuple(rows)
+
+
+def what_changed(own: Sequence[Change], old_package: str | None) -> str:
+    """A few words on one endpoint's changes: ``created``, ``package 2 → 3``, ``configuration (productionVariants)``."""
+    whole = {"create": "created", "delete": "deleted", "replace": "replaced"}
+    for change in own:
+        if change.type == ENDPOINT_TYPE and change.op in whole:
+            return whole[change.op]
+    words = []
+    for change in own:
+        if change.type == MODEL_TYPE and change.package and old_package and change.package != old_package:
+            words.append(f"package {_version(old_package)} → {_version(change.package)}")
+        elif change.op == "delete":
+            words.append("old configuration or model deleted")
+        elif change.type == ENDPOINT_TYPE:
+            words += [] if change.properties == ("endpointConfigName",) else [_listed("endpoint", change)]
+        elif not _follows(change, own):
+            words.append(_listed(change.type.rsplit(":", 1)[1], change))
+    return ", ".join(dict.fromkeys(words)) or ("updated" if own else "unchanged")
+
+
+def show(report: Report) -> None:
+    """Print the report as a table to stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140, highlight=False)
+    if report.rows:
+        table = Table(title=f"{report.stack}: {report.result}", title_justify="left")
+        for header, options in _COLUMNS.items():
+            table.add_column(header, **options)
+        for row in report.rows:
+            table.add_row(
+                row.endpoint,
+                "" if row.package_version is None else str(row.package_version),
+                row.change,
+                f"{row.seconds:.1f}" if row.seconds else "",
+                row.status,
+                row.config,
+            )
+        console.print(table)
+    else:
+        console.print(f"{report.stack}: {report.result}; no endpoints")
+    for package in report.ignored:
+        console.print(f"ignored {_short(package.package_arn)}: {package.reason}", markup=False)
+    console.print(f"{report.command} took {report.seconds:.1f} s")
+
+
+_COLUMNS: Mapping[str, Any] = {
+    "endpoint": {"overflow": "fold"},
+    "package version": {"justify": "right"},
+    "what changed": {"overflow": "fold"},
+    "seconds": {"justify": "right"},
+    "status": {},
+    "configuration": {"overflow": "fold"},
+}
+
+
+def _follows(change: Change, own: Sequence[Change]) -> bool:
+    """Whether a configuration differs only because its model is a new one."""
+    return change.properties == ("productionVariants",) and any(other.type == MODEL_TYPE for other in own)
+
+
+def _listed(what: str, change: Change) -> str:
+    return f"{what} ({', '.join(change.properties)})" if change.properties else what
+
+
+def _package_of(state: State, endpoint: str) -> str | None:
+    """The package that the state's model of one endpoint was made from."""
+    for resource in state.resources:
+        if resource.type == MODEL_TYPE and not resource.to_delete:
+            tags = resource.inputs.get("tags") or {}
+            if tags.get(ENDPOINT_TAG) == endpoint:
+                container = resource.inputs.get("primaryContainer") or {}
+                return str(container.get("modelPackageName", ""))
+    return None
+
+
+def _version(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]
+
+
+def _short(arn: str) -> str:
+    return "/".join(arn.split("/")[-2:])

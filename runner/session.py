@@ -1,0 +1,175 @@
+"""One command's view of one stack: its settings, its account, its registry, its state, and the engine when it is needed."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from settings import Settings, SettingsError, read
+
+from registry import LiveEndpoint, Manifest, SageMakerRegistry, resolve
+from runner import guards, preflight, record
+from runner.cloud import Cloud
+from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, SettingsRefused
+from runner.process import PulumiProcess
+from runner.redact import redact
+from runner.state import State, parse_state
+
+if TYPE_CHECKING:
+    from runner.stack import PulumiStack
+
+ENGINE_VARIABLES: Mapping[str, str] = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+
+
+def find_root(start: Path) -> Path:
+    """The project's folder: the nearest one with a Pulumi.yaml, from `start` upwards, as the CLI looks for it.
+
+    Raises:
+        SettingsRefused: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "Pulumi.yaml").is_file():
+            return folder
+    message = (
+        f"no Pulumi.yaml in {start} or above it; run this in the checkout of the model deployment repository"
+    )
+    raise SettingsRefused(message)
+
+
+def read_settings(root: Path, stack: str) -> Settings:
+    """Read and check all settings of a stack, offline.
+
+    Raises:
+        SettingsRefused: with every problem found.
+    """
+    try:
+        return read(root, stack)
+    except SettingsError as error:
+        raise SettingsRefused(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is wanted, what the state says, and what the last verified deploy recorded; all read at one time."""
+
+    manifest: Manifest
+    state: State
+    recorded: record.Record | None
+
+    @property
+    def live(self) -> dict[str, LiveEndpoint | None]:
+        """What AWS said of each wanted endpoint."""
+        return {wanted.name: wanted.live for wanted in self.manifest.endpoints}
+
+
+class Session:
+    """The stack that one command works on. A context manager: it owns a temporary folder."""
+
+    def __init__(self, root: Path, stack: str, *, process: PulumiProcess, say: Callable[[str], None]) -> None:
+        """Read the settings; nothing else is touched yet.
+
+        Raises:
+            SettingsRefused: the settings are wrong.
+        """
+        self.root, self.name, self.process, self.say = root, stack, process, say
+        self.settings = read_settings(root, stack)
+        self.cloud = Cloud(self.settings.region)
+        self.registry = SageMakerRegistry(self.settings.region)
+        self._folder = tempfile.TemporaryDirectory(prefix="model-deployment-")
+        self._manifest = Path(self._folder.name) / "manifest.json"
+
+    def __enter__(self) -> "Session":
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the temporary folder."""
+        self._folder.cleanup()
+
+    @property
+    def parameter(self) -> str:
+        """Name of the SSM parameter with the last verified deploy."""
+        return record.parameter_name(self.settings.project, self.name)
+
+    def check_account(self) -> None:
+        """Refuse the wrong AWS account.
+
+        Raises:
+            PolicyRefused: the credentials are another account's.
+        """
+        problem = guards.wrong_account(self.registry.account_id(), self.settings.allowed_account)
+        if problem:
+            raise PolicyRefused(problem)
+
+    def resolve(self) -> Manifest:
+        """Read the registry, and what is live under the wanted names."""
+        return resolve(self.settings.environment, self.settings.requests(), self.registry)
+
+    def look(self) -> Snapshot:
+        """Read account, registry, state and record, all at once.
+
+        Raises:
+            PolicyRefused: the credentials are another account's.
+            RegistryError, StackMissing, BackendAccessError: a read failed.
+        """
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            account = pool.submit(self.check_account)
+            manifest, state, recorded = (
+                pool.submit(task) for task in (self.resolve, self.state, self._recorded)
+            )
+            account.result()
+            return Snapshot(manifest.result(), state.result(), recorded.result())
+
+    def state(self) -> State:
+        """The stack's state as its backend has it."""
+        done = preflight.ask(["stack", "export", "--stack", self.name], cwd=self.root, env=ENGINE_VARIABLES)
+        if done.code == 0:
+            return parse_state(done.stdout)
+        from runner.stack import failure
+
+        raise failure(done, ())
+
+    def inputs_digest(self, manifest: Manifest) -> str:
+        """Digest of everything that decides what a deploy does."""
+        return record.inputs_digest(self.root, manifest.digest(), self.settings.digest())
+
+    def stack(self, manifest: Manifest) -> "PulumiStack":
+        """The engine's side of the stack, pinned to this manifest."""
+        from runner.stack import PulumiStack
+
+        self._manifest.write_text(manifest.to_json())
+        return PulumiStack(
+            self.root,
+            self.name,
+            process=self.process,
+            version=preflight.engine_version(self.root),
+            say=self.say,
+            env={**ENGINE_VARIABLES, "MODEL_DEPLOYMENT_MANIFEST": str(self._manifest)},
+        )
+
+    def unlock(self) -> None:
+        """Delete the stack's locks; only for locks whose holders are known to be gone.
+
+        Raises:
+            RunnerError: the CLI refused.
+        """
+        done = preflight.ask(["cancel", "--yes", "--stack", self.name], cwd=self.root, env=ENGINE_VARIABLES)
+        if done.code:
+            from runner.stack import failure
+
+            raise failure(done, ())
+
+    def _recorded(self) -> record.Record | None:
+        """The record of the last verified deploy; one that cannot be read only costs time."""
+        try:
+            return record.parse_record(self.cloud.read_parameter(self.parameter))
+        except (ResourceFailure, BackendAccessError) as error:
+            self.say(
+                f"the record of the last deploy cannot be read, so nothing is skipped: {redact(str(error))}"
+            )
+            return None

@@ -1,0 +1,70 @@
+"""The truth check: a live endpoint must be InService on the configuration that was deployed, or the run has failed.
+
+AWS rolls a failed update back and reports InService on the old configuration; the provider does not compare
+(https://github.com/hashicorp/terraform-provider-aws/issues/46663).
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from registry import LiveEndpoint
+
+MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+
+def untrue(expected: Mapping[str, str], live: Mapping[str, LiveEndpoint | None]) -> tuple[str, ...]:
+    """One line for each endpoint that is not InService on its expected configuration.
+
+    Args:
+        expected: configuration name by endpoint name.
+        live: what AWS says of each, None where there is no such endpoint.
+    """
+    return tuple(
+        problem
+        for name, config in sorted(expected.items())
+        if (problem := _problem(name, config, live.get(name)))
+    )
+
+
+def wait_until_settled(
+    read: Callable[[Sequence[str]], Mapping[str, LiveEndpoint | None]],
+    names: Sequence[str],
+    *,
+    timeout_s: float = 3600.0,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> Mapping[str, LiveEndpoint | None]:
+    """Read the endpoints until none is between two states, or until the time is up; return the last answer.
+
+    Args:
+        read: reads endpoints by name.
+        names: the endpoints.
+        timeout_s: seconds to wait at most; 3600, as long as the provider waits.
+        say: gets a line when there is something to wait for.
+        sleep: waits.
+        now: seconds on any clock that does not jump.
+    """
+    deadline = now() + timeout_s
+    live = dict(read(names))
+    pause = 1.0
+    while moving := sorted(name for name, endpoint in live.items() if endpoint and endpoint.status in MOVING):
+        if now() >= deadline:
+            break
+        first = live[moving[0]]
+        say(f"waiting for {', '.join(moving)} ({first.status if first else ''})")
+        sleep(pause)
+        pause = min(pause * 1.5, 15.0)
+        live.update(read(moving))
+    return live
+
+
+def _problem(name: str, config: str, live: LiveEndpoint | None) -> str | None:
+    if live is None:
+        return f"{name}: there is no such endpoint"
+    reason = f" AWS's reason: {live.failure_reason}" if live.failure_reason else ""
+    if live.status != "InService":
+        return f"{name} is {live.status} on {live.config}, not InService on {config}.{reason}"
+    if live.config != config:
+        return f"{name} still serves {live.config}, not {config}: AWS rolled the update back.{reason}"
+    return None

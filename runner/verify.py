@@ -1,0 +1,70 @@
+"""verify, status, resolve and check: what only looks."""
+
+from runner.deploy import check_truth
+from runner.report import Report, Row
+from runner.session import Session
+
+
+def check(session: Session) -> Report:
+    """Check settings and config/inference.yaml, offline; constructing the session has done it."""
+    rows = []
+    for group in session.settings.models:
+        config = session.settings.inference_for(group)
+        if config.is_serverless:
+            serving = (
+                f"serverless, {config.serverless_size_in_mb} MB, {config.serverless_max_concurrency} at once"
+            )
+        else:
+            serving = f"{config.instance_count} × {config.instance_type}"
+        rows.append(Row(group, None, serving))
+    return Report("check", session.name, "settings are good", tuple(rows))
+
+
+def resolve(session: Session) -> Report:
+    """Say what should be deployed, by the registry, and what is left out and why."""
+    session.check_account()
+    manifest = session.resolve()
+    rows = tuple(
+        Row(each.name, each.package_version, "wanted", status=each.live.status if each.live else "")
+        for each in manifest.endpoints
+    )
+    return Report("resolve", session.name, f"{len(rows)} endpoints wanted", rows, manifest.ignored)
+
+
+def verify(session: Session) -> Report:
+    """See that every wanted endpoint is InService on the configuration that was deployed.
+
+    Raises:
+        ResourceFailure: one is not.
+    """
+    seen = session.look()
+    live = check_truth(session, seen.manifest, seen.state)
+    rows = []
+    for each in seen.manifest.endpoints:
+        now = live[each.name]
+        if now:
+            rows.append(
+                Row(each.name, each.package_version, "as deployed", status=now.status, config=now.config)
+            )
+    return Report("verify", session.name, "verified", tuple(rows), seen.manifest.ignored)
+
+
+def status(session: Session) -> Report:
+    """Say what is live, beside what the registry wants and what the state says; judges nothing."""
+    seen = session.look()
+    known = seen.state.endpoints()
+    rows = []
+    for each in seen.manifest.endpoints:
+        stored = "deployed" if each.name in known else "not deployed"
+        rows.append(
+            Row(
+                each.name,
+                each.package_version,
+                stored,
+                status=each.live.status if each.live else "none",
+                config=each.live.config if each.live else "",
+            )
+        )
+    unwanted = sorted(known.keys() - {each.name for each in seen.manifest.endpoints})
+    rows += [Row(name, None, "no longer wanted; the next deploy deletes it") for name in unwanted]
+    return Report("status", session.name, f"{len(rows)} endpoints", tuple(rows), seen.manifest.ignored)
