@@ -71,7 +71,7 @@ class ModelEndpointArgs(TypedDict):
     execution_role: NotRequired[ExecutionRoleArgs]
     """Make a role of the endpoint's own, with the least that it needs."""
     kms_key_arn: NotRequired[str]
-    """Key (ARN, id or alias) of the instances' volumes and of captured data. AWS's own key when left out. New configuration."""
+    """Key (ARN, id or alias) of the instances' volumes and of captured data. AWS's own when left out. New configuration."""
     subnets: NotRequired[list[str]]
     """Subnets of the containers, 1-16, with ``security_group_ids``. SageMaker's own network when left out. New model."""
     security_group_ids: NotRequired[list[str]]

@@ -1,4 +1,4 @@
-"""What the runner asks AWS itself, beside the registry: whose an endpoint is, what an interrupted create left, the record."""
+"""What the runner asks AWS itself, beside the registry: whose an endpoint is, what lives, and the record."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,8 @@ class Cloud:
             from botocore.config import Config
 
             config = Config(retries={"mode": "standard", "max_attempts": 5})
-            self._clients[service] = boto3.client(service, region_name=self._region, config=config)
+            make: Any = boto3.client  # the service is not known when types are checked
+            self._clients[service] = make(service, region_name=self._region, config=config)
         return self._clients[service]
 
     def _read(self, service: str, operation: str, **parameters: Any) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from runner.errors import Cancelled, RunnerError
 
@@ -99,6 +100,6 @@ class PulumiProcess:
         child.send_signal(signal.SIGINT if self._signals == 1 else signal.SIGTERM)
 
 
-def _read(stream: "tempfile._TemporaryFileWrapper[bytes]") -> str:
+def _read(stream: IO[bytes]) -> str:
     stream.seek(0)
     return stream.read().decode(errors="replace")

@@ -119,9 +119,9 @@ class Session:
         """
         with ThreadPoolExecutor(max_workers=4) as pool:
             account = pool.submit(self.check_account)
-            manifest, state, recorded = (
-                pool.submit(task) for task in (self.resolve, self.state, self._recorded)
-            )
+            manifest = pool.submit(self.resolve)
+            state = pool.submit(self.state)
+            recorded = pool.submit(self._recorded)
             account.result()
             return Snapshot(manifest.result(), state.result(), recorded.result())
 

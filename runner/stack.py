@@ -88,7 +88,7 @@ class PulumiStack:
 
     Raises, from every operation:
         LockedError: another update holds the stack.
-        StackMissing, BackendAccessError, SettingsRefused, PolicyRefused, ResourceFailure, RunnerError: as runner.errors says.
+        StackMissing, BackendAccessError, SettingsRefused, PolicyRefused, ResourceFailure, RunnerError: see runner.errors.
         Cancelled: a signal stopped the run.
     """
 
