@@ -1,0 +1,118 @@
+"""The control API of the local cloud, JSON under `/sandbox/`: for tests, benchmarks and trials by hand.
+
+| request | what it does |
+|---|---|
+| GET /sandbox/health | who answers: home, pid, url |
+| GET, POST, DELETE /sandbox/faults | list, add (a Fault's members), clear |
+| GET, DELETE /sandbox/calls | number of calls by operation; forget them |
+| GET, PUT /sandbox/endpoint-seconds | how long an endpoint's transitions take: `{"seconds": 2}` |
+| POST /sandbox/reset | forget all resources, faults and counters |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cloud.faults import Fault
+from sandbox.cloud.http import Request, Response
+
+if TYPE_CHECKING:
+    from sandbox.cloud.router import Cloud
+
+
+class BadRequest(Exception):
+    """The request of the control API cannot be used; the text says why."""
+
+
+def answer(cloud: Cloud, request: Request) -> Response:
+    """Answer a request of the control API."""
+    action = _ACTIONS.get((request.method, request.path))
+    if action is None:
+        known = ", ".join(sorted(f"{method} {path}" for method, path in _ACTIONS))
+        return _json(404, {"error": f"{request.method} {request.path} is not known. Known: {known}"})
+    try:
+        return _json(200, action(cloud, request))
+    except BadRequest as error:
+        return _json(400, {"error": str(error)})
+
+
+def _json(status: int, content: object) -> Response:
+    return Response(status, json.dumps(content).encode(), [("Content-Type", "application/json")])
+
+
+def _body(request: Request) -> dict[str, Any]:
+    try:
+        content = json.loads(request.body)
+    except ValueError:
+        raise BadRequest("the body is not JSON") from None
+    if not isinstance(content, dict):
+        raise BadRequest("the body is not a JSON object")
+    return content
+
+
+def _health(cloud: Cloud, _: Request) -> object:
+    return cloud.health()
+
+
+def _list_faults(cloud: Cloud, _: Request) -> object:
+    return cloud.faults.listed()
+
+
+def _add_fault(cloud: Cloud, request: Request) -> object:
+    try:
+        fault = Fault(**_body(request))
+        problems = fault.problems()
+    except TypeError as error:
+        msg = f"not a fault: {error}"
+        raise BadRequest(msg) from error
+    if problems:
+        raise BadRequest("; ".join(problems))
+    cloud.faults.add(fault)
+    return cloud.faults.listed()
+
+
+def _clear_faults(cloud: Cloud, _: Request) -> object:
+    cloud.faults.clear()
+    return []
+
+
+def _calls(cloud: Cloud, _: Request) -> object:
+    return cloud.faults.calls()
+
+
+def _forget_calls(cloud: Cloud, _: Request) -> object:
+    cloud.faults.forget_calls()
+    return {}
+
+
+def _endpoint_seconds(cloud: Cloud, _: Request) -> object:
+    return {"seconds": cloud.around.endpoint_seconds}
+
+
+def _set_endpoint_seconds(cloud: Cloud, request: Request) -> object:
+    seconds = _body(request).get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 3600:
+        msg = f"seconds is {seconds!r}; allowed are 0 to 3600"
+        raise BadRequest(msg)
+    cloud.around.endpoint_seconds = float(seconds)
+    return {"seconds": seconds}
+
+
+def _reset(cloud: Cloud, _: Request) -> object:
+    cloud.reset()
+    return {}
+
+
+_ACTIONS: dict[tuple[str, str], Callable[[Cloud, Request], object]] = {
+    ("GET", "/sandbox/health"): _health,
+    ("GET", "/sandbox/faults"): _list_faults,
+    ("POST", "/sandbox/faults"): _add_fault,
+    ("DELETE", "/sandbox/faults"): _clear_faults,
+    ("GET", "/sandbox/calls"): _calls,
+    ("DELETE", "/sandbox/calls"): _forget_calls,
+    ("GET", "/sandbox/endpoint-seconds"): _endpoint_seconds,
+    ("PUT", "/sandbox/endpoint-seconds"): _set_endpoint_seconds,
+    ("POST", "/sandbox/reset"): _reset,
+}

@@ -1,0 +1,121 @@
+"""The cloud as one function from request to response."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.cloud import control
+from sandbox.cloud.answers import error_response
+from sandbox.cloud.errors import AwsError
+from sandbox.cloud.events import Publisher
+from sandbox.cloud.faults import Fault, FaultTable
+from sandbox.cloud.http import Request, Response
+from sandbox.cloud.moto_services import account_of, call_moto, read_object, reset_moto
+from sandbox.cloud.operations import INVOCATION, Target, identify
+from sandbox.cloud.sagemaker.runtime import invoke_endpoint
+from sandbox.cloud.sagemaker.service import SageMaker
+from sandbox.cloud.sagemaker.state import Surroundings
+from sandbox.cloud.scheduler import Scheduler
+from sandbox.cloud.scoring.pool import ScorerPool
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the cloud lives: its folder and its address."""
+
+    home: Path
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What AWS_ENDPOINT_URL is set to."""
+        return f"http://{self.host}:{self.port}"
+
+
+class Cloud:
+    """All services, the faults, and the control API under `/sandbox/`."""
+
+    def __init__(self, place: Place, endpoint_seconds: float) -> None:
+        self.place = place
+        self.faults = FaultTable()
+        self.default_endpoint_seconds = endpoint_seconds
+        container_environment = {
+            "AWS_ENDPOINT_URL": place.url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": "us-east-1",
+        }
+        self.scorers = ScorerPool(
+            place.home / "models",
+            place.home / "logs",
+            lambda container: read_object(container.account, container.model_data_url or ""),
+            container_environment,
+        )
+        self.around = Surroundings(Scheduler(), Publisher(), self.scorers, endpoint_seconds)
+        self.sagemaker = SageMaker(self.around)
+
+    def answer(self, request: Request) -> Response:
+        """Answer any request; never raises."""
+        if request.path.startswith("/sandbox/"):
+            return control.answer(self, request)
+        protocol, operation = "json", f"{request.method} {request.path}"
+        try:
+            target = identify(request)
+            protocol, operation = target.protocol, target.operation
+            fault = self.faults.call(operation)
+            _apply(fault)
+            return self._dispatch(target, request, fault)
+        except AwsError as error:
+            LOG.info("%s: %s: %s", operation, error.code, error.message)
+            return error_response(error, protocol)
+        except Exception as error:
+            LOG.exception("%s broke", operation)
+            broken = (
+                f"The local cloud broke on {operation}: {type(error).__name__}: {error}. Its log has more."
+            )
+            return error_response(AwsError("InternalFailure", broken, 500), protocol)
+
+    def _dispatch(self, target: Target, request: Request, fault: Fault | None) -> Response:
+        account = account_of(target.access_key)
+        if target.service == "sagemaker":
+            body = self.sagemaker.call(account, target.region, target.operation, request.body, fault)
+            return Response(200, body, [("Content-Type", "application/x-amz-json-1.1")])
+        if target.service == "sagemaker-runtime":
+            found = INVOCATION.search(request.path)
+            assert found is not None
+            state = self.sagemaker.state(account, target.region)
+            return invoke_endpoint(state, self.scorers, found[1], request)
+        return call_moto(target.service, target.operation, request, (self.place.host, self.place.port))
+
+    def reset(self) -> None:
+        """Forget all resources, faults and counters."""
+        self.sagemaker.reset()
+        reset_moto()
+        self.faults.clear()
+        self.faults.forget_calls()
+        self.around.endpoint_seconds = self.default_endpoint_seconds
+
+    def close(self) -> None:
+        """End all containers."""
+        self.scorers.release_all()
+
+    def health(self) -> dict[str, object]:
+        """Say who answers here."""
+        return {"home": str(self.place.home), "pid": os.getpid(), "url": self.place.url}
+
+
+def _apply(fault: Fault | None) -> None:
+    if fault is None:
+        return
+    if fault.delay:
+        time.sleep(fault.delay)
+    if fault.error is not None:
+        message = fault.message or f"Asked for by a fault of the local cloud: {fault.error}."
+        raise AwsError(fault.error, message, fault.status)

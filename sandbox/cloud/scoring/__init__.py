@@ -1,0 +1,1 @@
+"""Runs the code in a model archive as SageMaker's framework containers do."""
