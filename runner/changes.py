@@ -48,6 +48,11 @@ class Change:
         return self.urn.rsplit("::", 1)[1]
 
     @property
+    def is_cloud(self) -> bool:
+        """Whether the resource is one of AWS, not a component, a stack or a provider."""
+        return self.type.startswith("aws:")
+
+    @property
     def label(self) -> str:
         """The type's last word and the name, as people know them: ``Endpoint churn-staging``."""
         return f"{self.type.rsplit(':', 1)[1]} {self.name}"
@@ -82,8 +87,8 @@ class ChangeCollector:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Every step that changes something, replacements once, in the engine's order."""
-        return tuple(change for change in self._changes.values() if change.op not in _QUIET_OPS)
+        """Every step that changes a resource of the cloud, replacements once, in the engine's order."""
+        return tuple(change for change in self._loud() if change.is_cloud)
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:
@@ -97,7 +102,7 @@ class ChangeCollector:
             return False
         counted = {op: number for op, number in self.summary.items() if op not in _QUIET_OPS and number}
         told: dict[str, int] = {}
-        for change in self.changes:
+        for change in self._loud():
             told[change.op] = told.get(change.op, 0) + 1
         return told == counted
 
@@ -117,6 +122,9 @@ class ChangeCollector:
                 str(_op(op)): number for op, number in event.summary_event.resource_changes.items()
             }
 
+    def _loud(self) -> tuple[Change, ...]:
+        return tuple(change for change in self._changes.values() if change.op not in _QUIET_OPS)
+
     def _start(self, metadata: Any) -> None:
         change = change_of(metadata)
         if change.op == "same":
@@ -124,7 +132,7 @@ class ChangeCollector:
         key = (change.op, change.urn)
         self._changes[key] = change
         self._began[key] = time.monotonic()
-        if change.op in _DOING and not change.type.startswith("pulumi:"):
+        if change.op in _DOING and change.is_cloud:
             self._say(f"{_DOING[change.op]} {change.label}")
 
     def _finish(self, metadata: Any) -> None:
@@ -134,7 +142,7 @@ class ChangeCollector:
             return
         seconds = time.monotonic() - self._began[key]
         self._changes[key] = replace(change, seconds=seconds)
-        if change.op in _DONE and not change.type.startswith("pulumi:"):
+        if change.op in _DONE and change.is_cloud:
             self._say(f"{_DONE[change.op]} {change.label} ({seconds:.1f} s)")
 
 

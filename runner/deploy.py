@@ -128,7 +128,8 @@ def _deploy(session: Session, options: Options) -> Report:
     after = session.state()
     live = check_truth(session, seen.manifest, after)
     remember(session, record.Record(inputs, after.digest, record.live_digest(live)))
-    return _report(session, "deploy", "deployed" if changes else "no changes", seen, changes, live)
+    result = "deployed" if changes else "repaired" if repairs else "no changes"
+    return _report(session, "deploy", result, seen, changes, live)
 
 
 def _up(

@@ -71,8 +71,11 @@ def plan_repairs(
         if found.get(pending.urn) and pending.type != ENDPOINT_TYPE
     ]
     notes += [f"taking {each.name} over: its create was interrupted, it lives" for each in adopt]
-    if len(state.pending_creates) > len(adopt):
-        notes.append("forgetting interrupted creates that left nothing, or that are looked up by name")
+    unmade = [each.name for each in state.pending_creates if not found.get(each.urn)]
+    if unmade:
+        notes.append(
+            f"forgetting creates that were interrupted before they made anything: {', '.join(unmade)}"
+        )
     for name in unknown_endpoints(state, live):
         if not owned.get(name):
             raise ResourceFailure(_foreign(name))

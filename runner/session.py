@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from settings import Settings, SettingsError, read
-
 from registry import LiveEndpoint, Manifest, SageMakerRegistry, resolve
 from runner import guards, preflight, record
 from runner.cloud import Cloud
@@ -17,6 +15,7 @@ from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, Se
 from runner.process import PulumiProcess
 from runner.redact import redact
 from runner.state import State, parse_state
+from settings import Settings, SettingsError, read
 
 if TYPE_CHECKING:
     from runner.stack import PulumiStack

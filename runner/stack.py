@@ -3,6 +3,8 @@
 What the CLI says when it fails is read here, once, and becomes one of runner.errors.
 """
 
+import signal
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +122,7 @@ class PulumiStack:
     def preview(self, *, parallel: int, replace: Sequence[str] = ()) -> Outcome:
         """Ask what `up` would do. Takes no lock and changes nothing."""
         quiet = ChangeCollector(lambda _line: None)
-        return self._operate(
+        outcome = self._operate(
             quiet,
             lambda: self._stack.preview(
                 parallel=parallel,
@@ -130,6 +132,10 @@ class PulumiStack:
                 color="never",
             ),
         )
+        if not quiet.is_complete:
+            message = "the engine's events do not add up to its summary: the guards cannot judge; nothing was changed, run again"
+            raise RunnerError(message)
+        return outcome
 
     def up(self, *, parallel: int, replace: Sequence[str] = (), message: str) -> Outcome:
         """Make the cloud equal to the program."""
@@ -196,7 +202,11 @@ class PulumiStack:
 
     def _operate(self, collector: ChangeCollector, operation: Callable[[], object]) -> Outcome:
         try:
-            operation()
+            with (
+                warnings.catch_warnings()
+            ):  # a CLI that is killed breaks the stream of events; its exit code says so already
+                warnings.filterwarnings("ignore", "Error in event stream")
+                operation()
         except automation.CommandError as error:
             raise failure(self._command.last, collector.errors) from error
         return Outcome(collector.changes, int((collector.summary or {}).get("same", 0)))
@@ -210,6 +220,10 @@ def failure(last: Completed, errors: Sequence[tuple[str, str]]) -> RunnerError:
         errors: (logical name, text) of the engine's error events.
     """
     said = last.stderr + last.stdout
+    if last.code < 0:
+        return RunnerError(
+            f"pulumi was ended by {signal.Signals(-last.code).name} in the middle of its work; the next `deploy` mends the stack"
+        )
     if any(text in said for text in LOCKED_TEXTS):
         return LockedError(holders_in(said))
     if last.code == 6 or "no stack named" in said:
