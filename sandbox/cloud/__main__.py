@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 from sandbox.cloud.http import LocalServer
+from sandbox.cloud.moto_services import load_early
 from sandbox.cloud.router import Cloud, Place
 from sandbox.files import Files, read_endpoint_seconds
 
@@ -23,7 +24,7 @@ def main(home: str, listener_fd: int, lock_fd: int) -> None:
     """Serve until SIGTERM or SIGINT, then take everything along that was started."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    os.set_inheritable(lock_fd, False)
+    os.set_inheritable(lock_fd, False)  # noqa: FBT003 -- takes no keyword
     files = Files(Path(home))
     listener = socket.socket(fileno=listener_fd)
     listener.set_inheritable(False)
@@ -33,6 +34,7 @@ def main(home: str, listener_fd: int, lock_fd: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for serve_forever(), which this signal interrupts: so from another thread
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    threading.Thread(target=load_early, name="early", daemon=True).start()
     try:
         server.serve_forever(poll_interval=0.1)
     finally:

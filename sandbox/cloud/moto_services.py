@@ -104,6 +104,17 @@ def _check_emulated(service: str, operation: str, request: Request) -> None:
         raise not_emulated("events TestEventPattern")
 
 
+def load_early() -> None:
+    """Load what every run calls first, so that the first call does not wait a second for it."""
+    from moto.backends import get_backend
+
+    for service in ("sts", "s3", "iam"):
+        with locked(service):
+            get_backend(service)
+            _mend(service)
+    _application()
+
+
 @functools.cache
 def _application() -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app

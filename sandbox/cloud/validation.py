@@ -35,20 +35,20 @@ def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
     if shape.type_name == "structure" and isinstance(value, Mapping):
         yield from _structure(shape, value, path)
     elif shape.type_name == "list" and isinstance(value, list):
-        yield from _size(shape, len(value), value, path)
+        yield from _bounds(shape, len(value), value, path, "length")
         for number, item in enumerate(value, 1):
             yield from _problems(shape.member, item, f"{path}.{number}.member")
     elif shape.type_name == "map" and isinstance(value, Mapping):
-        yield from _size(shape, len(value), value, path)
+        yield from _bounds(shape, len(value), value, path, "length")
         for key, item in value.items():
             yield from _problems(shape.key, key, f"{path}.{key}.key")
             yield from _problems(shape.value, item, f"{path}.{key}.member")
     elif shape.type_name == "string" and isinstance(value, str):
         yield from _text(shape, value, path)
     elif shape.type_name in ("integer", "long", "float", "double") and _is_number(value):
-        yield from _number(shape, value, path)
+        yield from _bounds(shape, value, value, path, "value")
     elif not _fits(shape.type_name, value):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must be of type {shape.type_name}"
+        yield _broken(value, path, f"be of type {shape.type_name}")
 
 
 def _structure(shape: Any, value: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -61,35 +61,31 @@ def _structure(shape: Any, value: Mapping[str, Any], path: str) -> Iterator[str]
 
 
 def _text(shape: Any, value: str, path: str) -> Iterator[str]:
-    yield from _size(shape, len(value), value, path)
+    yield from _bounds(shape, len(value), value, path, "length")
     allowed = shape.metadata.get("enum")
     if allowed and value not in allowed:
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(allowed)}]"
+        yield _broken(value, path, f"satisfy enum value set: [{', '.join(allowed)}]")
     pattern = shape.metadata.get("pattern")
     if pattern and not _compiled(pattern).fullmatch(value):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
+        yield _broken(value, path, f"satisfy regular expression pattern: {pattern}")
+
+
+def _bounds(shape: Any, size: float, value: Any, path: str, what: str) -> Iterator[str]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and size < low:
+        yield _broken(value, path, f"have {what} greater than or equal to {low}")
+    if high is not None and size > high:
+        yield _broken(value, path, f"have {what} less than or equal to {high}")
+
+
+def _broken(value: Any, path: str, must: str) -> str:
+    return f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {must}"
 
 
 @functools.cache
 def _compiled(pattern: str) -> Any:
     # Published oddity: "(...)*${1,256}" repeats the end of the text; what is meant is the end.
     return regex.compile(regex.sub(r"\$\{\d+,\d+\}$", "$", pattern))
-
-
-def _size(shape: Any, size: int, value: Any, path: str) -> Iterator[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and size < low:
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have length greater than or equal to {low}"
-    if high is not None and size > high:
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have length less than or equal to {high}"
-
-
-def _number(shape: Any, value: float, path: str) -> Iterator[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and value < low:
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value greater than or equal to {low}"
-    if high is not None and value > high:
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value less than or equal to {high}"
 
 
 def _is_number(value: Any) -> bool:

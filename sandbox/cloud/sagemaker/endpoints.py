@@ -73,7 +73,7 @@ def update_endpoint(call: Call) -> Record:
         if reason:
             _roll_back(call, endpoint, reason)
             return
-        call.around.scorers.release(_owner(state, endpoint))
+        call.around.scorers.release(scorer_owner(endpoint))
         endpoint.config, endpoint.variants, endpoint.pending = new, variants, None
         _enter(call, endpoint, "InService")
 
@@ -85,7 +85,7 @@ def _roll_back(call: Call, endpoint: Endpoint, reason: str) -> None:
     """End an update on the old configuration, as the outcome asked for says; silently when none was."""
     new = endpoint.pending
     if new is not None:
-        call.around.scorers.release(_owner(call.state, endpoint, new["EndpointConfigName"]))
+        call.around.scorers.release(scorer_owner(endpoint, new))
     endpoint.pending, endpoint.failure_reason = None, reason
     outcome = call.outcome.outcome if call.outcome else None
     if outcome == "UpdateRollbackFailed":
@@ -131,7 +131,7 @@ def delete_endpoint(call: Call) -> Record:
     if endpoint.in_progress:
         msg = f'Cannot update in-progress endpoint "{endpoint.arn}".'
         raise refused(msg)
-    call.around.scorers.release(_owner(state, endpoint))
+    call.around.scorers.release(scorer_owner(endpoint))
     _enter(call, endpoint, "Deleting")
 
     def finish() -> None:
@@ -264,14 +264,9 @@ def _containers(state: State, config: Record) -> dict[str, tuple[Container, ...]
     }
 
 
-def _owner(state: State, endpoint: Endpoint, config: str | None = None) -> str:
-    """Name what keeps a scorer warm: this endpoint with this configuration."""
-    return f"{endpoint.arn} {config or endpoint.config['EndpointConfigName']}"
-
-
-def scorer_owner(state: State, endpoint: Endpoint) -> str:
-    """Name the owner of the scorers that answer an endpoint's requests now."""
-    return _owner(state, endpoint)
+def scorer_owner(endpoint: Endpoint, config: Record | None = None) -> str:
+    """Name what keeps containers: this endpoint with this configuration, by default the one that it serves."""
+    return f"{endpoint.arn} {(config or endpoint.config)['EndpointConfigName']}"
 
 
 def _reason(outcome: Fault | None) -> str | None:
@@ -291,7 +286,7 @@ def _after_check(
     """Ping the containers in the background; then, not before the transition's time, finish with the reason."""
     config = endpoint.pending or endpoint.config
     due = time.monotonic() + call.around.endpoint_seconds
-    owner = _owner(call.state, endpoint, config["EndpointConfigName"])
+    owner = scorer_owner(endpoint, config)
 
     def checked(reason: str | None) -> None:
         _later(call, endpoint, due - time.monotonic(), lambda: finish(reason))

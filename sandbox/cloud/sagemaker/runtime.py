@@ -32,7 +32,7 @@ def invoke_endpoint(state: State, scorers: ScorerPool, name: str, request: Reque
             raise AwsError("ValidationError", f"Endpoint {name} of account {state.account} not found.")
         _check_size(endpoint, request.body)
         variant = _choose(endpoint, request.header("X-Amzn-SageMaker-Target-Variant"))
-        owner = scorer_owner(state, endpoint)
+        owner = scorer_owner(endpoint)
     try:
         prediction = scorers.score(
             owner,
