@@ -122,7 +122,9 @@ def _deploy(session: Session, options: Options) -> Report:
     planned = stack.preview(parallel=parallel, replace=repairs.replace)
     refuse_unwanted(session, seen, planned.changes, options)
     changes = planned.changes
-    if changes or repairs:
+    # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
+    settled = seen.recorded is not None and seen.recorded.state == seen.state.digest
+    if changes or repairs or not settled:
         replace = [*repairs.replace, *(_one_way(session, seen))]
         changes = _up(session, stack, seen, replace, parallel)
     after = session.state()

@@ -133,7 +133,7 @@ class PulumiStack:
             ),
         )
         if not quiet.is_complete:
-            message = "the engine's events do not add up to its summary: the guards cannot judge; nothing was changed, run again"
+            message = "the engine's events and its summary differ: the guards cannot judge; nothing was changed, run again"
             raise RunnerError(message)
         return outcome
 
@@ -222,7 +222,7 @@ def failure(last: Completed, errors: Sequence[tuple[str, str]]) -> RunnerError:
     said = last.stderr + last.stdout
     if last.code < 0:
         return RunnerError(
-            f"pulumi was ended by {signal.Signals(-last.code).name} in the middle of its work; the next `deploy` mends the stack"
+            f"pulumi was ended by {signal.Signals(-last.code).name} in the middle of its work; the next `deploy` mends it"
         )
     if any(text in said for text in LOCKED_TEXTS):
         return LockedError(holders_in(said))
