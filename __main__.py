@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
-from settings import Settings, SettingsError, load
+from settings import InferenceConfig, Settings, SettingsError, load
 
 from components import NAME_LIMIT, ModelEndpoint, ModelEndpointArgs
 from registry import (
@@ -94,27 +94,32 @@ def endpoint_args(stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:
         "environment": config.environment,
         "tags": {**config.tags, **owner_tags(stack.project, stack.stack, wanted.name)},
     }
-    if config.is_serverless:
+    if config.vpc:
+        args["subnets"] = list(config.vpc.subnets)
+        args["security_group_ids"] = list(config.vpc.security_group_ids)
+    if config.kms_key_id:
+        args["kms_key_arn"] = config.kms_key_id
+    if config.capture_destination_s3_uri and config.capture_sampling_percentage is not None:
+        args["data_capture"] = {
+            "destination_s3_uri": config.capture_destination_s3_uri,
+            "sampling_percentage": config.capture_sampling_percentage,
+        }
+    return with_role(with_serving(args, config), stack, wanted)
+
+
+def with_serving(args: ModelEndpointArgs, config: InferenceConfig) -> ModelEndpointArgs:
+    """Say what runs the model: serverless, or instances; settings have made certain that one of them is complete."""
+    if config.serverless_max_concurrency is not None and config.serverless_size_in_mb is not None:
         args["serverless"] = {
             "max_concurrency": config.serverless_max_concurrency,
             "memory_size_in_mb": config.serverless_size_in_mb,
         }
         if config.serverless_provisioned_concurrency is not None:
             args["serverless"]["provisioned_concurrency"] = config.serverless_provisioned_concurrency
-    else:
+    elif config.instance_type is not None and config.instance_count is not None:
         args["instance_type"] = config.instance_type
         args["initial_instance_count"] = config.instance_count
-    if config.vpc:
-        args["subnets"] = list(config.vpc.subnets)
-        args["security_group_ids"] = list(config.vpc.security_group_ids)
-    if config.kms_key_id:
-        args["kms_key_arn"] = config.kms_key_id
-    if config.capture_destination_s3_uri:
-        args["data_capture"] = {
-            "destination_s3_uri": config.capture_destination_s3_uri,
-            "sampling_percentage": config.capture_sampling_percentage,
-        }
-    return with_role(args, stack, wanted)
+    return args
 
 
 def with_role(args: ModelEndpointArgs, stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:

@@ -18,7 +18,7 @@ from runner.session import Session, Snapshot
 from runner.state import State
 
 if TYPE_CHECKING:
-    from runner.stack import PulumiStack
+    from runner.stack import Outcome, PulumiStack
 
 LOCK_POLL_S = 5.0
 _LOCK_NEWS_S = 60.0
@@ -53,12 +53,13 @@ def deploy(session: Session, options: Options) -> Report:
 
 def preview(session: Session, options: Options) -> Report:
     """Say what a deploy would do, guards included; changes nothing and takes no lock."""
+    session.warm_up()
     seen = session.look()
     stack = session.stack(seen.manifest)
     repairs = repairs_for(session, seen)
     for note in repairs.notes:
         session.say(f"deploy would mend first: {note}")
-    outcome = stack.preview(parallel=parallelism(seen.manifest), replace=repairs.replace)
+    outcome = _ask(session, stack, seen, repairs)
     refuse_unwanted(session, seen, outcome.changes, options)
     result = f"{len(outcome.changes)} changes planned" if outcome.changes or repairs else "no changes"
     return _report(session, "preview", result, seen, outcome.changes, {})
@@ -115,18 +116,18 @@ def _deploy(session: Session, options: Options) -> Report:
         inputs, seen.state.digest, record.live_digest(seen.live)
     ):
         return _report(session, "deploy", "no changes since the last verified deploy", seen, (), seen.live)
+    session.warm_up()
     stack = session.stack(seen.manifest)
     repairs = repairs_for(session, seen)
     mend(session, stack, repairs)
-    parallel = parallelism(seen.manifest)
-    planned = stack.preview(parallel=parallel, replace=repairs.replace)
+    planned = _ask(session, stack, seen, repairs)
     refuse_unwanted(session, seen, planned.changes, options)
     changes = planned.changes
     # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
     settled = seen.recorded is not None and seen.recorded.state == seen.state.digest
     if changes or repairs or not settled:
         replace = [*repairs.replace, *(_one_way(session, seen))]
-        changes = _up(session, stack, seen, replace, parallel)
+        changes = _up(session, stack, seen, replace)
     after = session.state()
     live = check_truth(session, seen.manifest, after)
     remember(session, record.Record(inputs, after.digest, record.live_digest(live)))
@@ -134,13 +135,16 @@ def _deploy(session: Session, options: Options) -> Report:
     return _report(session, "deploy", result, seen, changes, live)
 
 
-def _up(
-    session: Session, stack: "PulumiStack", seen: Snapshot, replace: Sequence[str], parallel: int
-) -> tuple[Change, ...]:
+def _ask(session: Session, stack: "PulumiStack", seen: Snapshot, repairs: Repairs) -> "Outcome":
+    head_start = session.warm.variables() if session.warm else {}
+    return stack.preview(parallel=parallelism(seen.manifest), replace=repairs.replace, env=head_start)
+
+
+def _up(session: Session, stack: "PulumiStack", seen: Snapshot, replace: Sequence[str]) -> tuple[Change, ...]:
     versions = ", ".join(f"{each.name}={each.package_version}" for each in seen.manifest.endpoints[:5])
     try:
         return stack.up(
-            parallel=parallel, replace=replace, message=f"runner deploy: {versions}"[:200]
+            parallel=parallelism(seen.manifest), replace=replace, message=f"runner deploy: {versions}"[:200]
         ).changes
     except ResourceFailure as error:
         raise ResourceFailure("\n".join([str(error), *_aftermath(session, seen.manifest)])) from error

@@ -4,7 +4,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, Se
 from runner.process import PulumiProcess
 from runner.redact import redact
 from runner.state import State, parse_state
+from runner.warm import WarmPlugin
 from settings import Settings, SettingsError, read
 
 if TYPE_CHECKING:
@@ -77,8 +80,15 @@ class Session:
         self.settings = read_settings(root, stack)
         self.cloud = Cloud(self.settings.region)
         self.registry = SageMakerRegistry(self.settings.region)
+        self.warm: WarmPlugin | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="model-deployment-")
         self._manifest = Path(self._folder.name) / "manifest.json"
+
+    def warm_up(self) -> None:
+        """Begin, in the background, what a preview will wait for: the Automation API's import and the provider plugin."""
+        if self.warm is None:
+            self.warm = WarmPlugin()
+            Thread(target=import_module, args=("runner.stack",), daemon=True).start()
 
     def __enter__(self) -> "Session":
         """Begin."""
@@ -87,7 +97,9 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the temporary folder."""
+        """End the plugin's head start and remove the temporary folder."""
+        if self.warm:
+            self.warm.close()
         self._folder.cleanup()
 
     @property

@@ -115,12 +115,24 @@ class PulumiStack:
             env: variables for CLI and program.
         """
         self._command = _Command(process, VersionInfo.parse(version))
-        workspace = _Workspace(work_dir=str(root), pulumi_command=self._command, env_vars=dict(env))
-        self._stack = automation.Stack(name, workspace, automation._stack.StackInitMode.SELECT)
+        self._workspace = _Workspace(work_dir=str(root), pulumi_command=self._command, env_vars=dict(env))
+        self._stack = automation.Stack.select(name, self._workspace)
         self._say = say
 
-    def preview(self, *, parallel: int, replace: Sequence[str] = ()) -> Outcome:
-        """Ask what `up` would do. Takes no lock and changes nothing."""
+    def preview(
+        self, *, parallel: int, replace: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Ask what `up` would do. Takes no lock and changes nothing. ``env``: variables for this preview alone."""
+        usual, self._workspace.env_vars = (
+            self._workspace.env_vars,
+            {**self._workspace.env_vars, **(env or {})},
+        )
+        try:
+            return self._preview(parallel, replace)
+        finally:
+            self._workspace.env_vars = usual
+
+    def _preview(self, parallel: int, replace: Sequence[str]) -> Outcome:
         quiet = ChangeCollector(lambda _line: None)
         outcome = self._operate(
             quiet,
