@@ -10,12 +10,22 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from demo.console import ROOT, DemoError, Interrupted, Narrator, Shell, must, watch_sigterm
-from demo.observed import Serving, ask, ask_command, changes, endpoint_of, serving
-from demo.packages import GROUP, Package, Registry, container_variables
-from demo.training import TrainedModel, held_out, train
+from demo.observed import (
+    Serving,
+    ask,
+    ask_command,
+    changes,
+    endpoint_of,
+    instance_kind,
+    serverless_kind,
+    serving,
+)
+from demo.packages import GROUP, Package, Registry
+from demo.training import Flowers, TrainedModel, held_out, train
 from sandbox import Sandbox, SandboxError
 from sandbox.environment import UNSET
 from sandbox.files import default_home
+from settings import read
 from tools.engine import EngineError
 
 STAGING, PRODUCTION = endpoint_of("Staging"), endpoint_of("Production")
@@ -49,6 +59,7 @@ class Demo:
         self.models: dict[int, TrainedModel] = {}
         self.packages: dict[int, Package] = {}
         self.flowers = held_out()
+        self.shown: list[int] = []
 
     def tell(self) -> None:
         """Tell the whole story.
@@ -110,14 +121,16 @@ class Demo:
         self._train_and_register(1, "Production")
         self._train_and_register(2, "Staging")
         self._show_registered({1: "Production", 2: "Staging"})
-        variables = ", ".join(f"{name}={value}" for name, value in container_variables().items())
-        self.tell_person.say(f"each a model.tar.gz of model.joblib and code/inference.py, with {variables}")
+        self.tell_person.say(
+            "each is a model.tar.gz with model.joblib, code/inference.py and code/requirements.txt, in S3"
+        )
+        self.shown = telling_flowers(self.flowers, self.models[2])
 
     def deploy_staging(self) -> None:
         """Deploy version 2, and see it answer."""
         self.tell_person.step("Deploy staging: the version that MLflow calls Staging")
         self._run("python", "-m", "runner", "deploy", "staging")
-        self._must_serve(STAGING, version=2, kind="1 × ml.m5.large")
+        self._must_serve(STAGING, version=2)
         self._ask(STAGING, version=2)
 
     def move_staging_on(self) -> None:
@@ -130,11 +143,11 @@ class Demo:
     def deploy_again(self) -> None:
         """Deploy version 3, and see that nothing was changed that need not."""
         self.tell_person.step("Deploy staging again: only what must change does")
-        before = self._must_serve(STAGING, version=2, kind="1 × ml.m5.large")
+        before = serving(self.sagemaker, STAGING)
         self.sandbox.control.forget_calls()
         self._run("python", "-m", "runner", "deploy", "staging")
         made = changes(self.sandbox.control.calls())
-        after = self._must_serve(STAGING, version=3, kind="1 × ml.m5.large")
+        after = self._must_serve(STAGING, version=3)
         must(
             made == NEW_MODEL,
             f"the deploy made the calls {_listed(made)}; expected were {_listed(NEW_MODEL)}",
@@ -149,10 +162,12 @@ class Demo:
 
     def deploy_production(self) -> None:
         """Deploy version 1 as the shipped configuration says: serverless."""
-        self.tell_person.step("Deploy production: another stack, serverless, by config/inference.yaml")
+        self.tell_person.step(
+            "Deploy production: another stack, another version, served as config/inference.yaml says"
+        )
         before = serving(self.sagemaker, STAGING)
         self._run("python", "-m", "runner", "deploy", "production")
-        self._must_serve(PRODUCTION, version=1, kind="serverless, 1024 MB")
+        self._must_serve(PRODUCTION, version=1)
         must(serving(self.sagemaker, STAGING) == before, f"the deploy of production changed {STAGING}")
         self._ask(PRODUCTION, version=1)
 
@@ -187,8 +202,8 @@ class Demo:
             "config/inference.yaml            how each environment serves a model: change it and deploy again",
             "docs/getting-started-on-aws.md   the same on your AWS account",
             "docs/runner.md                   the runner's commands and exit codes",
-            f"{_short(self.sandbox.files.log)}   what the local cloud was asked",
             'eval "$(python -m sandbox env)"  points aws, boto3, terraform and pulumi to the local cloud',
+            f"{_short(self.sandbox.files.logs):<32} what the local cloud and the models printed",
         ):
             self.tell_person.say(line)
         self.tell_person.heading("Stop it")
@@ -210,11 +225,12 @@ class Demo:
         ]
         self.tell_person.table(("version", "model", "right on held-out flowers", "MLflow stage"), rows)
 
-    def _must_serve(self, endpoint: str, *, version: int, kind: str) -> Serving:
-        found = serving(self.sagemaker, endpoint)
+    def _must_serve(self, endpoint: str, *, version: int) -> Serving:
+        found, kind = serving(self.sagemaker, endpoint), configured_kind(endpoint)
         wanted = self.packages[version].arn
         must(found.package == wanted, f"{endpoint} serves {found.package}, expected was {wanted}")
         must(found.kind == kind, f"{endpoint} runs on {found.kind}, expected was {kind}")
+        self.tell_person.say(f"{endpoint} serves version {version} on {kind}")
         return found
 
     def _ask(self, endpoint: str, *, version: int) -> None:
@@ -224,17 +240,35 @@ class Demo:
         must(answers == own, f"{endpoint} answers otherwise than version {version} itself")
         others = [model for number, model in self.models.items() if number != version]
         must(all(answers != model.predictions for model in others), "another version gives the same answers")
-        shown = [self.flowers.species.index(species) for species in ("setosa", "versicolor", "virginica")]
-        self.tell_person.command(ask_command(endpoint, [self.flowers.measures[shown[0]]]))
+        self.tell_person.command(ask_command(endpoint, [self.flowers.measures[self.shown[-1]]]))
         rows = [
             (str(self.flowers.measures[index]), answers[index], self.flowers.species[index])
-            for index in shown
+            for index in self.shown
         ]
         self.tell_person.table(("flower, in cm", "prediction", "true class"), rows)
         right = sum(said == true for said, true in zip(answers, self.flowers.species, strict=True))
         self.tell_person.say(
             f"asked about {len(answers)} flowers: {right} right, every answer is version {version}'s own"
         )
+
+
+def configured_kind(endpoint: str) -> str:
+    """Say what an endpoint must run on, by config/inference.yaml."""
+    config = read(ROOT, endpoint.removeprefix(f"{GROUP}-")).inference_for(GROUP)
+    if config.is_serverless:
+        return serverless_kind(config.serverless_size_in_mb)
+    return instance_kind(config.instance_count, config.instance_type)
+
+
+def telling_flowers(flowers: Flowers, model: TrainedModel) -> list[int]:
+    """Pick one flower of each species, where there is one that the model names wrong: a better version may show there."""
+    return [
+        min(
+            (index for index, true in enumerate(flowers.species) if true == species),
+            key=lambda index: (model.predictions[index] == flowers.species[index], index),
+        )
+        for species in sorted(set(flowers.species))
+    ]
 
 
 def linked_copy(root: Path, folder: Path) -> Path:

@@ -48,9 +48,9 @@ def serving(client: "SageMakerClient", endpoint: str) -> Serving:
     variant = config["ProductionVariants"][0]
     model = client.describe_model(ModelName=variant["ModelName"])
     if "ServerlessConfig" in variant:
-        kind = f"serverless, {variant['ServerlessConfig'].get('MemorySizeInMB')} MB"
+        kind = serverless_kind(variant["ServerlessConfig"]["MemorySizeInMB"])
     else:
-        kind = f"{variant.get('InitialInstanceCount')} × {variant.get('InstanceType')}"
+        kind = instance_kind(variant["InitialInstanceCount"], variant["InstanceType"])
     return Serving(
         arn=found["EndpointArn"],
         role=model["ExecutionRoleArn"],
@@ -58,6 +58,16 @@ def serving(client: "SageMakerClient", endpoint: str) -> Serving:
         package=model["PrimaryContainer"]["ModelPackageName"],
         kind=kind,
     )
+
+
+def instance_kind(count: int | None, instance_type: str | None) -> str:
+    """Say what an endpoint on instances runs on."""
+    return f"{count} × {instance_type}"
+
+
+def serverless_kind(memory_mb: int | None) -> str:
+    """Say what a serverless endpoint runs on."""
+    return f"serverless, {memory_mb} MB"
 
 
 def ask(client: "SageMakerRuntimeClient", endpoint: str, measures: Sequence[Sequence[float]]) -> list[str]:

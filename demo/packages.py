@@ -4,7 +4,6 @@ import gzip
 import io
 import tarfile
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
@@ -22,6 +21,12 @@ GROUP = "iris"
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-py312-cpu-py3"
 """AWS's scikit-learn container for us-east-1. Its Python 3.12 can install what `requirements.txt` in the archive names."""
+
+CONTAINER_VARIABLES = {
+    "SAGEMAKER_PROGRAM": "inference.py",
+    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+}
+"""Tell the scikit-learn container where the model's own code is."""
 
 CONTENT_TYPES = ["application/json", "text/csv", "application/x-npy"]
 
@@ -113,9 +118,7 @@ class Registry:
             ModelPackageDescription=f"mlflow {GROUP}-v{model.version}",
             ModelApprovalStatus="Approved",
             InferenceSpecification={
-                "Containers": [
-                    {"Image": IMAGE, "ModelDataUrl": url, "Environment": dict(container_variables())}
-                ],
+                "Containers": [{"Image": IMAGE, "ModelDataUrl": url, "Environment": CONTAINER_VARIABLES}],
                 "SupportedContentTypes": CONTENT_TYPES,
                 "SupportedResponseMIMETypes": CONTENT_TYPES,
             },
@@ -134,8 +137,3 @@ class Registry:
         self._sagemaker.update_model_package(
             ModelPackageArn=package.arn, CustomerMetadataProperties={"mlflow_current_stage": stage}
         )
-
-
-def container_variables() -> Mapping[str, str]:
-    """Tell the scikit-learn container where the model's own code is."""
-    return {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
