@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
-from settings import InferenceConfig, Settings, SettingsError, load
 
 from components import NAME_LIMIT, ModelEndpoint, ModelEndpointArgs
 from registry import (
@@ -24,6 +23,7 @@ from registry import (
     resolve,
     shorten,
 )
+from settings import InferenceConfig, Settings, SettingsError, load
 
 
 def main() -> None:

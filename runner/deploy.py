@@ -61,7 +61,7 @@ def preview(session: Session, options: Options) -> Report:
         session.say(f"deploy would mend first: {note}")
     outcome = _ask(session, stack, seen, repairs)
     refuse_unwanted(session, seen, outcome.changes, options)
-    result = f"{len(outcome.changes)} changes planned" if outcome.changes or repairs else "no changes"
+    result = _planned(len(outcome.changes)) if outcome.changes or repairs else "no changes"
     return _report(session, "preview", result, seen, outcome.changes, {})
 
 
@@ -286,6 +286,10 @@ def _expected(manifest: Manifest, state: State) -> dict[str, str]:
     }
 
 
+def _planned(changes: int) -> str:
+    return "1 change planned" if changes == 1 else f"{changes} changes planned"
+
+
 def _busy(locked: RunnerError, timeout_s: float) -> str:
     return (
         f"{locked}; waited {timeout_s:.0f} s. If that process has ended for certain, release the lock with "
@@ -305,4 +309,4 @@ def _report(
         f"{change.op} {change.label}" for change in changes if not change.type.startswith("pulumi:")
     )
     rows = rows_of(seen.manifest, seen.state, changes, live)
-    return Report(command, session.name, result, rows, seen.manifest.ignored, lines)
+    return Report(command, session.name, result, rows, ignored=seen.manifest.ignored, changes=lines)

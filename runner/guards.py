@@ -29,7 +29,7 @@ def too_many_removals(removed: Sequence[str], *, most: int, allowed: bool) -> st
         return None
     listed = ", ".join(removed)
     return (
-        f"this run would delete {_count(removed)}: {listed}; maxRemovals of this stack is {most}; nothing was changed. "
+        f"this run would delete {count(removed)}: {listed}; maxRemovals of this stack is {most}; nothing was changed. "
         "If that is meant, repeat with --allow-removals"
     )
 
@@ -58,5 +58,6 @@ def refused_move(names: Sequence[str]) -> str:
     )
 
 
-def _count(names: Sequence[str]) -> str:
-    return "1 endpoint" if len(names) == 1 else f"{len(names)} endpoints"
+def count(endpoints: Sequence[object]) -> str:
+    """``1 endpoint``, ``2 endpoints``."""
+    return "1 endpoint" if len(endpoints) == 1 else f"{len(endpoints)} endpoints"

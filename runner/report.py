@@ -4,11 +4,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry import ENDPOINT_TAG, IgnoredPackage, LiveEndpoint, Manifest
 from runner.changes import MODEL_TYPE, Change
 from runner.state import ENDPOINT_TYPE, State
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Row:
 
     Attributes:
         package_version: version in the model package group; None for an endpoint that is no longer wanted.
-        change: what the run did to it, in a few words, or ``unchanged``.
+        note: what the run did to it, in a few words, or ``unchanged``; what the report's ``note_title`` says elsewhere.
         seconds: how long its slowest step took, 0 without a step.
         status: AWS's EndpointStatus now, empty in a preview.
         config: endpoint configuration that serves now, empty in a preview.
@@ -25,7 +28,7 @@ class Row:
 
     endpoint: str
     package_version: int | None
-    change: str
+    note: str
     seconds: float = 0.0
     status: str = ""
     config: str = ""
@@ -40,6 +43,7 @@ class Report:
         stack: the stack's name.
         result: one word or few: ``deployed``, ``no changes``, ``planned``, ``verified``, …
         rows: one for each endpoint.
+        note_title: what the rows' notes are about.
         ignored: packages that are not served, with the reason.
         changes: what the engine changed or would change, one line each.
         seconds: the command's whole time.
@@ -49,6 +53,7 @@ class Report:
     stack: str
     result: str
     rows: tuple[Row, ...] = ()
+    note_title: str = "what changed"
     ignored: tuple[IgnoredPackage, ...] = ()
     changes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -103,23 +108,10 @@ def what_changed(own: Sequence[Change], old_package: str | None) -> str:
 def show(report: Report) -> None:
     """Print the report as a table to stdout."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140, highlight=False)
     if report.rows:
-        table = Table(title=f"{report.stack}: {report.result}", title_justify="left")
-        for header, options in _COLUMNS.items():
-            table.add_column(header, **options)
-        for row in report.rows:
-            table.add_row(
-                row.endpoint,
-                "" if row.package_version is None else str(row.package_version),
-                row.change,
-                f"{row.seconds:.1f}" if row.seconds else "",
-                row.status,
-                row.config,
-            )
-        console.print(table)
+        console.print(_table(report))
     else:
         console.print(f"{report.stack}: {report.result}; no endpoints")
     for package in report.ignored:
@@ -127,14 +119,29 @@ def show(report: Report) -> None:
     console.print(f"{report.command} took {report.seconds:.1f} s")
 
 
-_COLUMNS: Mapping[str, Any] = {
-    "endpoint": {"overflow": "fold"},
-    "package version": {"justify": "right"},
-    "what changed": {"overflow": "fold"},
-    "seconds": {"justify": "right"},
-    "status": {},
-    "configuration": {"overflow": "fold"},
-}
+def _table(report: Report) -> "Table":
+    """The rows, without the columns that nobody filled."""
+    from rich.table import Table
+
+    columns: list[tuple[str, Any, Sequence[str]]] = [
+        ("endpoint", {"overflow": "fold"}, [row.endpoint for row in report.rows]),
+        ("package version", {"justify": "right"}, [str(row.package_version or "") for row in report.rows]),
+        (report.note_title, {"overflow": "fold"}, [row.note for row in report.rows]),
+        (
+            "seconds",
+            {"justify": "right"},
+            [f"{row.seconds:.1f}" if row.seconds else "" for row in report.rows],
+        ),
+        ("status", {}, [row.status for row in report.rows]),
+        ("configuration", {"overflow": "fold"}, [row.config for row in report.rows]),
+    ]
+    filled = [column for column in columns if any(column[2])]
+    table = Table(title=f"{report.stack}: {report.result}", title_justify="left")
+    for header, options, _ in filled:
+        table.add_column(header, **options)
+    for cells in zip(*(cells for _, _, cells in filled), strict=True):
+        table.add_row(*cells)
+    return table
 
 
 def _follows(change: Change, own: Sequence[Change]) -> bool:

@@ -1,6 +1,7 @@
 """verify, status, resolve and check: what only looks."""
 
 from runner.deploy import check_truth
+from runner.guards import count
 from runner.report import Report, Row
 from runner.session import Session
 
@@ -17,7 +18,7 @@ def check(session: Session) -> Report:
         else:
             serving = f"{config.instance_count} × {config.instance_type}"
         rows.append(Row(group, None, serving))
-    return Report("check", session.name, "settings are good", tuple(rows))
+    return Report("check", session.name, "settings are good", tuple(rows), note_title="served by")
 
 
 def resolve(session: Session) -> Report:
@@ -25,10 +26,10 @@ def resolve(session: Session) -> Report:
     session.check_account()
     manifest = session.resolve()
     rows = tuple(
-        Row(each.name, each.package_version, "wanted", status=each.live.status if each.live else "")
+        Row(each.name, each.package_version, each.group, status=each.live.status if each.live else "")
         for each in manifest.endpoints
     )
-    return Report("resolve", session.name, f"{len(rows)} endpoints wanted", rows, manifest.ignored)
+    return Report("resolve", session.name, f"{count(rows)} wanted", rows, "wanted by", manifest.ignored)
 
 
 def verify(session: Session) -> Report:
@@ -46,7 +47,7 @@ def verify(session: Session) -> Report:
             rows.append(
                 Row(each.name, each.package_version, "as deployed", status=now.status, config=now.config)
             )
-    return Report("verify", session.name, "verified", tuple(rows), seen.manifest.ignored)
+    return Report("verify", session.name, "verified", tuple(rows), "found", seen.manifest.ignored)
 
 
 def status(session: Session) -> Report:
@@ -67,4 +68,4 @@ def status(session: Session) -> Report:
         )
     unwanted = sorted(known.keys() - {each.name for each in seen.manifest.endpoints})
     rows += [Row(name, None, "no longer wanted; the next deploy deletes it") for name in unwanted]
-    return Report("status", session.name, f"{len(rows)} endpoints", tuple(rows), seen.manifest.ignored)
+    return Report("status", session.name, count(rows), tuple(rows), "state", seen.manifest.ignored)
