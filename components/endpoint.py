@@ -150,7 +150,6 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.endpoint_arn = endpoint.arn
         self.register_outputs(
             {
-                "endpoint_name": args["endpoint_name"],
                 "role_arn": self.role_arn,
                 "model_name": self.model_name,
                 "config_name": self.config_name,
@@ -251,8 +250,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             name=self._args["endpoint_name"],
             endpoint_config_name=config.name,
             tags=self._tags,
-            # Two endpoints cannot share a name: one that must be replaced, as it is Failed, goes first.
-            opts=self._child(delete_before_replace=True),
+            opts=self._child(),
         )
 
 

@@ -1,5 +1,6 @@
 """What the runner asks AWS itself, beside the registry: whose an endpoint is, what lives, and the record."""
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 # How each service says "there is no such thing"; SageMaker says it with a general code and these words.
 _MISSING_CODES = frozenset({"NoSuchEntity", "ParameterNotFound", "ResourceNotFound"})
+_DELETE_POLL_S = 1.0
 _MISSING_TEXTS = ("Could not find", "does not exist", "RecordNotFound")
 
 
@@ -45,6 +47,24 @@ class Cloud:
             return None
         tags = self._client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=found["EndpointArn"])
         return {tag["Key"]: tag["Value"] for page in tags for tag in page["Tags"]}
+
+    def delete_endpoint(self, name: str, *, timeout_s: float = 600.0) -> None:
+        """Delete an endpoint and wait until its name is free; harmless where there is none.
+
+        The provider does not wait for that: making the endpoint anew would find the name taken.
+
+        Raises:
+            ResourceFailure: the deletion failed, or took longer than ``timeout_s`` seconds.
+        """
+        self._read("sagemaker", "delete_endpoint", EndpointName=name)
+        deadline = time.monotonic() + timeout_s
+        while self._read("sagemaker", "describe_endpoint", EndpointName=name) is not None:
+            if time.monotonic() > deadline:
+                message = (
+                    f"endpoint {name} is still being deleted after {timeout_s:.0f} s; deploy again later"
+                )
+                raise ResourceFailure(message)
+            time.sleep(_DELETE_POLL_S)
 
     def read_parameter(self, name: str) -> str | None:
         """Value of an SSM parameter; None where there is none.

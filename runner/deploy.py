@@ -59,7 +59,7 @@ def preview(session: Session, options: Options) -> Report:
     repairs = repairs_for(session, seen)
     for note in repairs.notes:
         session.say(f"deploy would mend first: {note}")
-    outcome = _ask(session, stack, seen, repairs)
+    outcome = _ask(session, stack, seen)
     refuse_unwanted(session, seen, outcome.changes, options)
     result = _planned(len(outcome.changes)) if outcome.changes or repairs else "no changes"
     return _report(session, "preview", result, seen, outcome.changes, {})
@@ -120,14 +120,14 @@ def _deploy(session: Session, options: Options) -> Report:
     stack = session.stack(seen.manifest)
     repairs = repairs_for(session, seen)
     mend(session, stack, repairs)
-    planned = _ask(session, stack, seen, repairs)
+    planned = _ask(session, stack, seen)
     refuse_unwanted(session, seen, planned.changes, options)
     changes = planned.changes
     # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
     settled = seen.recorded is not None and seen.recorded.state == seen.state.digest
     if changes or repairs or not settled:
-        replace = [*repairs.replace, *(_one_way(session, seen))]
-        changes = _up(session, stack, seen, replace)
+        _remove(session, stack, seen, _moved(session, seen))
+        changes = _up(session, stack, seen)
     after = session.state()
     live = check_truth(session, seen.manifest, after)
     remember(session, record.Record(inputs, after.digest, record.live_digest(live)))
@@ -135,16 +135,16 @@ def _deploy(session: Session, options: Options) -> Report:
     return _report(session, "deploy", result, seen, changes, live)
 
 
-def _ask(session: Session, stack: "PulumiStack", seen: Snapshot, repairs: Repairs) -> "Outcome":
+def _ask(session: Session, stack: "PulumiStack", seen: Snapshot) -> "Outcome":
     head_start = session.warm.variables() if session.warm else {}
-    return stack.preview(parallel=parallelism(seen.manifest), replace=repairs.replace, env=head_start)
+    return stack.preview(parallel=parallelism(seen.manifest), env=head_start)
 
 
-def _up(session: Session, stack: "PulumiStack", seen: Snapshot, replace: Sequence[str]) -> tuple[Change, ...]:
+def _up(session: Session, stack: "PulumiStack", seen: Snapshot) -> tuple[Change, ...]:
     versions = ", ".join(f"{each.name}={each.package_version}" for each in seen.manifest.endpoints[:5])
     try:
         return stack.up(
-            parallel=parallelism(seen.manifest), replace=replace, message=f"runner deploy: {versions}"[:200]
+            parallel=parallelism(seen.manifest), message=f"runner deploy: {versions}"[:200]
         ).changes
     except ResourceFailure as error:
         raise ResourceFailure("\n".join([str(error), *_aftermath(session, seen.manifest)])) from error
@@ -191,6 +191,8 @@ def mend(session: Session, stack: "PulumiStack", repairs: Repairs) -> None:
     """Carry the repairs out, up to those that the update itself carries out."""
     for note in repairs.notes:
         session.say(f"mending: {note}")
+    for name in repairs.remove:
+        session.cloud.delete_endpoint(name)
     if repairs.forget_pending:
         stack.refresh(clear_pending_creates=True)
     if repairs.adopt:
@@ -268,9 +270,15 @@ def _moved(session: Session, seen: Snapshot) -> tuple[str, ...]:
     return guards.one_way_moves(wanted, seen.live)
 
 
-def _one_way(session: Session, seen: Snapshot) -> list[str]:
+def _remove(session: Session, stack: "PulumiStack", seen: Snapshot, names: Sequence[str]) -> None:
+    """Delete endpoints that must be made anew, and let the state know."""
     known = seen.state.endpoints()
-    return [known[name].urn for name in _moved(session, seen) if name in known]
+    for name in names:
+        session.say(f"deleting endpoint {name}: it must be made anew")
+        session.cloud.delete_endpoint(name)
+    gone = [known[name].urn for name in names if name in known]
+    if gone:
+        stack.refresh(gone)
 
 
 def _names(manifest: Manifest) -> list[str]:

@@ -16,17 +16,17 @@ class Repairs:
     """What to do before the next update, in this order.
 
     Attributes:
+        remove: names of endpoints to delete: AWS lets nobody do anything else with one that is Failed.
         forget_pending: whether interrupted creates are taken off the state's list.
         adopt: live resources of this stack that the state does not know, parents first.
         refresh: URNs of resources that others changed; the state reads them again.
-        replace: URNs of endpoints that AWS lets nobody do anything with but delete (status Failed).
         notes: one line for the user for each of them.
     """
 
+    remove: tuple[str, ...] = ()
     forget_pending: bool = False
     adopt: tuple[Resource, ...] = ()
     refresh: tuple[str, ...] = ()
-    replace: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -76,23 +76,24 @@ def plan_repairs(
         notes.append(
             f"forgetting creates that were interrupted before they made anything: {', '.join(unmade)}"
         )
-    for name in unknown_endpoints(state, live):
+    lost = unknown_endpoints(state, live)
+    for name in lost:
         if not owned.get(name):
             raise ResourceFailure(_foreign(name))
-        adopt.append(_lost_endpoint(state, name))
-        notes.append(
-            f"taking endpoint {name} over: it lives and carries this stack's tags, the state does not know it"
-        )
-    refresh, replace = _drifted(state, live, notes)
-    replace += [each.urn for each in adopt if each.type == ENDPOINT_TYPE and _is_failed(live.get(each.id))]
-    return Repairs(bool(state.pending_creates), tuple(adopt), tuple(refresh), tuple(replace), tuple(notes))
+        if not _is_failed(live[name]):
+            adopt.append(_lost_endpoint(state, name))
+            notes.append(
+                f"taking endpoint {name} over: it lives and carries this stack's tags, the state does not know it"
+            )
+    failed = [name for name, endpoint in sorted(live.items()) if _is_failed(endpoint)]
+    notes += [f"deleting endpoint {name}, which never served: {_reason(live[name])}" for name in failed]
+    refresh = _drifted(state, live, notes)
+    return Repairs(tuple(failed), bool(state.pending_creates), tuple(adopt), tuple(refresh), tuple(notes))
 
 
-def _drifted(
-    state: State, live: Mapping[str, LiveEndpoint | None], notes: list[str]
-) -> tuple[list[str], list[str]]:
-    """URNs to read again and URNs to replace, of the endpoints that the state knows."""
-    refresh, replace = [], []
+def _drifted(state: State, live: Mapping[str, LiveEndpoint | None], notes: list[str]) -> list[str]:
+    """URNs of the endpoints that the state must read again, since AWS has them otherwise."""
+    refresh = []
     for name, resource in sorted(state.endpoints().items()):
         if name not in live:
             continue
@@ -100,18 +101,18 @@ def _drifted(
         recorded = resource.outputs.get("endpointConfigName")
         if endpoint is None:
             notes.append(f"endpoint {name} was deleted outside Pulumi; it is made again")
-            refresh.append(resource.urn)
-        elif endpoint.status == _FAILED:
-            notes.append(
-                f"endpoint {name} is Failed ({endpoint.failure_reason or 'no reason given'}); it is made anew"
-            )
-            replace.append(resource.urn)
         elif endpoint.config != recorded:
             notes.append(
                 f"endpoint {name} is on {endpoint.config}, not on {recorded} as recorded; it is read again"
             )
-            refresh.append(resource.urn)
-    return refresh, replace
+        elif not _is_failed(endpoint):
+            continue
+        refresh.append(resource.urn)
+    return refresh
+
+
+def _reason(endpoint: LiveEndpoint | None) -> str:
+    return (endpoint.failure_reason if endpoint else None) or "AWS gave no reason"
 
 
 def _is_failed(endpoint: LiveEndpoint | None) -> bool:
@@ -126,7 +127,7 @@ def _lost_endpoint(state: State, name: str) -> Resource:
                 pending.urn, pending.type, name, pending.parent, pending.inputs, {}, to_delete=False
             )
     for resource in state.resources:
-        if resource.type == _COMPONENT and resource.outputs.get("endpoint_name") == name:
+        if resource.type == _COMPONENT and resource.inputs.get("endpoint_name") == name:
             prefix, _, component = resource.urn.rpartition("::")
             urn = f"{prefix}${ENDPOINT_TYPE}::{component}"
             return Resource(urn, ENDPOINT_TYPE, name, resource.urn, {}, {}, to_delete=False)

@@ -119,26 +119,23 @@ class PulumiStack:
         self._stack = automation.Stack.select(name, self._workspace)
         self._say = say
 
-    def preview(
-        self, *, parallel: int, replace: Sequence[str] = (), env: Mapping[str, str] | None = None
-    ) -> Outcome:
+    def preview(self, *, parallel: int, env: Mapping[str, str] | None = None) -> Outcome:
         """Ask what `up` would do. Takes no lock and changes nothing. ``env``: variables for this preview alone."""
         usual, self._workspace.env_vars = (
             self._workspace.env_vars,
             {**self._workspace.env_vars, **(env or {})},
         )
         try:
-            return self._preview(parallel, replace)
+            return self._preview(parallel)
         finally:
             self._workspace.env_vars = usual
 
-    def _preview(self, parallel: int, replace: Sequence[str]) -> Outcome:
+    def _preview(self, parallel: int) -> Outcome:
         quiet = ChangeCollector(lambda _line: None)
         outcome = self._operate(
             quiet,
             lambda: self._stack.preview(
                 parallel=parallel,
-                replace=list(replace),
                 suppress_outputs=True,
                 on_event=quiet.on_event,
                 color="never",
@@ -149,14 +146,13 @@ class PulumiStack:
             raise RunnerError(message)
         return outcome
 
-    def up(self, *, parallel: int, replace: Sequence[str] = (), message: str) -> Outcome:
+    def up(self, *, parallel: int, message: str) -> Outcome:
         """Make the cloud equal to the program."""
         told = ChangeCollector(self._say)
         return self._operate(
             told,
             lambda: self._stack.up(
                 parallel=parallel,
-                replace=list(replace),
                 message=message,
                 suppress_outputs=True,
                 show_secrets=False,
