@@ -250,7 +250,8 @@ class ModelEndpoint(pulumi.ComponentResource):
             name=self._args["endpoint_name"],
             endpoint_config_name=config.name,
             tags=self._tags,
-            opts=self._child(),
+            # Old and new have one name: made first, the new one would be what the deletion of the old one deletes.
+            opts=self._child(delete_before_replace=True),
         )
 
 

@@ -75,14 +75,14 @@ class SageMakerRegistry:
         """Name what a live endpoint serves with: its configuration, and the models of that.
 
         Returns:
-            None when there is no such endpoint.
+            None when there is no such endpoint, or it is being deleted: AWS takes no way back from that.
 
         Raises:
             RegistryError: the endpoint or its configuration could not be read, also when the configuration is gone: then
                 nobody knows which models the endpoint still uses.
         """
         description = self._endpoint(endpoint_name)
-        if description is None:
+        if description is None or description.get("EndpointStatus") == "Deleting":
             return None
         config = required(
             description, "EndpointConfigName", str, f"DescribeEndpoint of endpoint {endpoint_name}"
@@ -155,10 +155,10 @@ class SageMakerRegistry:
 
     def _endpoint(self, name: str) -> Mapping[str, Any] | None:
         ask = partial(self._client.describe_endpoint, EndpointName=name)
-        gone = _Missing(name)
+        gone = _MissingError(name)
         try:
             return _call("DescribeEndpoint", f"endpoint {name}", ask, missing=gone)
-        except _Missing:
+        except _MissingError:
             return None
 
     def _live(self, name: str) -> LiveEndpoint | None:
@@ -182,21 +182,21 @@ class SageMakerRegistry:
                     "DescribeEndpointConfig",
                     f"endpoint configuration {config}",
                     ask,
-                    missing=_Missing(config),
+                    missing=_MissingError(config),
                 )
             )
-        except _Missing:
+        except _MissingError:
             return []
 
 
-class _Missing(RegistryError):
+class _MissingError(RegistryError):
     """What was asked for does not exist, and the caller knows what that means."""
 
 
 def _unknown_group(group: str) -> UnknownGroupError:
     return UnknownGroupError(
-        f"model package group {group} does not exist in this account and region; nothing was changed. Correct `models` in the "
-        "stack file, or register the first version of the model"
+        f"model package group {group} does not exist in this account and region; nothing was changed. "
+        "Correct `models` in the stack file, or register the first version of the model"
     )
 
 

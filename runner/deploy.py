@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry import LiveEndpoint, Manifest, is_owned
@@ -118,6 +118,7 @@ def _deploy(session: Session, options: Options) -> Report:
         return _report(session, "deploy", "no changes since the last verified deploy", seen, (), seen.live)
     session.warm_up()
     stack = session.stack(seen.manifest)
+    seen = replace(seen, live=settled_live(session, seen))
     repairs = repairs_for(session, seen)
     mend(session, stack, repairs)
     planned = _ask(session, stack, seen)
@@ -171,6 +172,14 @@ def check_truth(session: Session, manifest: Manifest, state: State) -> Mapping[s
         kept = "The configuration that serves is kept. Mend the package or the settings, then deploy again"
         raise ResourceFailure("\n".join([*problems, kept]))
     return live
+
+
+def settled_live(session: Session, seen: Snapshot) -> Mapping[str, LiveEndpoint | None]:
+    """Wait for endpoints that somebody or AWS is changing or deleting right now; nothing can be done to them before."""
+    moving = [name for name, live in seen.live.items() if live and live.status in truth.MOVING]
+    if not moving:
+        return seen.live
+    return {**seen.live, **truth.wait_until_settled(session.registry.read_live, moving, say=session.say)}
 
 
 def repairs_for(session: Session, seen: Snapshot) -> Repairs:
@@ -251,6 +260,7 @@ def _destroy(session: Session, options: Options) -> Report:
         raise PolicyRefused(problem)
     nothing = Manifest(version=1, environment=session.settings.environment, endpoints=(), ignored=())
     outcome = session.stack(nothing).destroy(parallel=parallelism(nothing))
+    truth.wait_until_settled(session.registry.read_live, names, say=session.say)  # the provider does not wait
     session.cloud.delete_parameter(session.parameter)
     rows = tuple(Row(name, None, "deleted") for name in names)
     return Report(

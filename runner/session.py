@@ -55,16 +55,15 @@ def read_settings(root: Path, stack: str) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is wanted, what the state says, and what the last verified deploy recorded; all read at one time."""
+    """What is wanted, what the state says, what is live, and what the last verified deploy recorded.
+
+    ``live`` has each wanted endpoint, None where there is none.
+    """
 
     manifest: Manifest
     state: State
+    live: Mapping[str, LiveEndpoint | None]
     recorded: record.Record | None
-
-    @property
-    def live(self) -> dict[str, LiveEndpoint | None]:
-        """What AWS said of each wanted endpoint."""
-        return {wanted.name: wanted.live for wanted in self.manifest.endpoints}
 
 
 class Session:
@@ -134,7 +133,9 @@ class Session:
             state = pool.submit(self.state)
             recorded = pool.submit(self._recorded)
             account.result()
-            return Snapshot(manifest.result(), state.result(), recorded.result())
+            wanted = manifest.result()
+            live = {endpoint.name: endpoint.live for endpoint in wanted.endpoints}
+            return Snapshot(wanted, state.result(), live, recorded.result())
 
     def state(self) -> State:
         """The stack's state as its backend has it."""
