@@ -1,8 +1,8 @@
 // Command pulumi-resource-aws is a Pulumi plugin over a terraform-provider-aws binary, with pulumi-aws's own tokens and
 // property names for the types of types.json. It stands in where the official plugin cannot be downloaded.
 //
-// The module's path lies under the bridge's `dynamic` folder because the code that runs a provider binary is internal
-// to it.
+// The module's path lies under the bridge's `dynamic` folder because the code that translates a provider's protocol is
+// internal to it.
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	hashiplugin "github.com/hashicorp/go-plugin"
-	"github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/internal/shim/run"
 	pfbridge "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge/info"
 	"github.com/pulumi/pulumi/pkg/v3/resource/provider"
@@ -51,7 +50,7 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := run.LocalProvider(ctx, path)
+	server, err := startProvider(ctx, path, rows)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge/info"
 	shim "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfshim"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
@@ -32,7 +31,6 @@ type row struct {
 	Token  string            `json:"token"`  // pulumi-aws's token
 	Rename map[string]string `json:"rename"` // Terraform attribute to pulumi-aws property, where the bridge's own rules differ
 	Auto   *autoName         `json:"auto"`   // the name that pulumi-aws makes up by itself
-	Zip    string            `json:"zip"`    // Terraform attribute that is given an Archive and takes a zip file's path
 }
 
 type autoName struct {
@@ -66,7 +64,7 @@ func providerInfo(ctx context.Context, server tfprotov6.ProviderServer, version 
 		p.Resources[name] = resourceInfo(r)
 	}
 	for name, r := range t.DataSources {
-		p.DataSources[name] = &info.DataSource{Tok: tokens.ModuleMember(r.Token)}
+		p.DataSources[name] = &info.DataSource{Tok: tokens.ModuleMember(r.Token), Fields: renames(r)}
 	}
 	missing := append(absent(t.Resources, p.P.ResourcesMap()), absent(t.DataSources, p.P.DataSourcesMap())...)
 	if len(missing) > 0 {
@@ -78,12 +76,17 @@ func providerInfo(ctx context.Context, server tfprotov6.ProviderServer, version 
 	return p, nil
 }
 
-// configInfo holds the defaults of pulumi-aws's provider configuration.
+// configInfo holds what pulumi-aws's provider configuration has besides the provider's own schema: defaults, and blocks
+// of at most one element, which that schema does not say.
 func configInfo() map[string]*info.Schema {
+	one := true
 	return map[string]*info.Schema{
-		"region":                      {Default: &info.Default{EnvVars: []string{"AWS_REGION", "AWS_DEFAULT_REGION"}}},
-		"skip_region_validation":      {Default: &info.Default{Value: true}},
-		"skip_credentials_validation": {Default: &info.Default{Value: false}},
+		"region":                        {Default: &info.Default{EnvVars: []string{"AWS_REGION", "AWS_DEFAULT_REGION"}}},
+		"skip_region_validation":        {Default: &info.Default{Value: true}},
+		"skip_credentials_validation":   {Default: &info.Default{Value: false}},
+		"assume_role_with_web_identity": {MaxItemsOne: &one},
+		"default_tags":                  {MaxItemsOne: &one},
+		"ignore_tags":                   {MaxItemsOne: &one},
 	}
 }
 
@@ -116,17 +119,19 @@ func unmapped(p info.Provider) []string {
 }
 
 func resourceInfo(r row) *info.Resource {
-	resourceInfo := &info.Resource{Tok: tokens.Type(r.Token), Fields: map[string]*info.Schema{}}
-	for attribute, property := range r.Rename {
-		resourceInfo.Fields[attribute] = &info.Schema{Name: property}
-	}
+	resourceInfo := &info.Resource{Tok: tokens.Type(r.Token), Fields: renames(r)}
 	if r.Auto != nil {
 		resourceInfo.Fields[r.Auto.Attribute] = madeUpName(*r.Auto)
 	}
-	if r.Zip != "" {
-		resourceInfo.PreCheckCallback = zipArchive(resource.PropertyKey(r.Rename[r.Zip]))
-	}
 	return resourceInfo
+}
+
+func renames(r row) map[string]*info.Schema {
+	fields := map[string]*info.Schema{}
+	for attribute, property := range r.Rename {
+		fields[attribute] = &info.Schema{Name: property}
+	}
+	return fields
 }
 
 func madeUpName(a autoName) *info.Schema {

@@ -38,8 +38,8 @@ func packageSchema(p info.Provider) ([]byte, error) {
 		inputs, required := w.properties(module, class, fields, d.Fields, isInput)
 		outputs, _ := w.properties(module, class, fields, d.Fields, isAny)
 		spec.Functions[string(d.Tok)] = schema.FunctionSpec{
-			Inputs:  &schema.ObjectTypeSpec{Type: "object", Properties: inputs, Required: required},
-			Outputs: &schema.ObjectTypeSpec{Type: "object", Properties: outputs},
+			Inputs:     &schema.ObjectTypeSpec{Type: "object", Properties: inputs, Required: required},
+			ReturnType: &schema.ReturnTypeSpec{ObjectTypeSpec: &schema.ObjectTypeSpec{Type: "object", Properties: outputs}},
 		}
 	}
 	return json.Marshal(spec)

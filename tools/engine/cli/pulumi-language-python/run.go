@@ -72,17 +72,25 @@ func programArguments(request *pulumirpc.RunRequest, engine string) ([]string, e
 	return append(arguments, request.GetArgs()...), nil
 }
 
-// programSettings are the variables by which the SDK reads the stack's configuration.
+// programSettings are the variables by which the SDK reads the stack's configuration. A stack without any has an empty
+// one: the SDK takes no `null`.
 func programSettings(request *pulumirpc.RunRequest) ([]string, error) {
-	config, err := json.Marshal(request.GetConfig())
+	config, secretKeys := request.GetConfig(), request.GetConfigSecretKeys()
+	if config == nil {
+		config = map[string]string{}
+	}
+	if secretKeys == nil {
+		secretKeys = []string{}
+	}
+	values, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
 	}
-	secretKeys, err := json.Marshal(request.GetConfigSecretKeys())
+	keys, err := json.Marshal(secretKeys)
 	if err != nil {
 		return nil, err
 	}
-	return []string{"PULUMI_CONFIG=" + string(config), "PULUMI_CONFIG_SECRET_KEYS=" + string(secretKeys)}, nil
+	return []string{"PULUMI_CONFIG=" + string(values), "PULUMI_CONFIG_SECRET_KEYS=" + string(keys)}, nil
 }
 
 // runResponse says how the program ended in the engine's terms.
