@@ -21,21 +21,24 @@ from config.inference import (
     KMS_PATTERN,
     SUBNETS_ALLOWED,
     TAGS_ALLOWED,
+    WRONG,
     Allowed,
     GroupName,
     InferenceConfig,
     InferenceFile,
+    InferenceKeys,
     Section,
     SecurityGroupId,
     SubnetId,
     Tags,
     Vpc,
+    combination_problems,
     distinct,
     given,
     inference_schema,
     overlay,
 )
-from config.problems import checked, did_you_mean, read_yaml, shown
+from config.problems import checked, did_you_mean, read_yaml, shown, wrong_keys
 from registry import GroupRequest, NameCollisionError, Select, endpoint_name, refuse_collisions
 
 __all__ = ["InferenceConfig", "Select", "Settings", "SettingsError", "Vpc", "load", "read"]
@@ -331,22 +334,34 @@ def _check_region(values: Mapping[str, Any], file: str, problems: list[str]) -> 
     return ""
 
 
-def _read_sections(root: Path, problems: list[str]) -> dict[str, Section] | None:
+def _read_sections(root: Path, problems: list[str]) -> dict[str, Section | None] | None:
+    """Read the sections of config/inference.yaml; None for each that is given and wrong, None for all if no mapping."""
     document = read_yaml(root, _INFERENCE_FILE, problems)
-    file = checked(InferenceFile, document, _INFERENCE_FILE, problems) if document is not None else None
-    if file is None:
+    if document is None:
         return None
-    return {
-        name: section
-        for name, section in (("Staging", file.staging), ("Production", file.production))
-        if section
-    }
+    checked(InferenceFile, document, _INFERENCE_FILE, problems)
+    sections: dict[str, Section | None] = {}
+    for name in (str(info.alias) for info in InferenceFile.model_fields.values()):
+        if name in document:
+            values = document[name]
+            sections[name] = checked(Section, values, "", []) if isinstance(values, dict) else None
+            if sections[name] is None and isinstance(values, dict):
+                problems += [f"{_INFERENCE_FILE}: {name}: {found}" for found in _combined_despite(values)]
+    return sections
 
 
-def _check_sections(sections: Mapping[str, Section], problems: list[str]) -> None:
+def _combined_despite(values: Mapping[Any, Any]) -> list[str]:
+    """What cannot be together in a section that also has wrong keys, so that all problems are told at once."""
+    wrong = wrong_keys(Section, values)
+    fields = {info.alias: name for name, info in InferenceKeys.model_fields.items()}
+    known = {fields.get(key, str(key)): WRONG if key in wrong else value for key, value in values.items()}
+    return combination_problems({name: value for name, value in known.items() if value is not False})
+
+
+def _check_sections(sections: Mapping[str, Section | None], problems: list[str]) -> None:
     """Check each section, and each group's overrides over it, whether this stack uses them or not."""
     for name, section in sections.items():
-        if _served(problems, f"{_INFERENCE_FILE}: {name}", given(section)):
+        if section and _served(problems, f"{_INFERENCE_FILE}: {name}", given(section)):
             for group, keys in section.models.items():
                 _served(problems, f"{_INFERENCE_FILE}: {name}: Models.{group}", given(section), given(keys))
 
@@ -358,7 +373,9 @@ def _served(problems: list[str], place: str, *layers: Mapping[str, Any]) -> Infe
     return checked(InferenceConfig, merged, place, problems)
 
 
-def _check_groups(root: Path, project: str, sections: Mapping[str, Section], problems: list[str]) -> None:
+def _check_groups(
+    root: Path, project: str, sections: Mapping[str, Section | None], problems: list[str]
+) -> None:
     """Refuse overrides for a group that no stack serves: a mistyped name would silently change nothing."""
     known: set[str] = set()
     for path in _stack_files(root).values():
@@ -372,17 +389,18 @@ def _check_groups(root: Path, project: str, sections: Mapping[str, Section], pro
         problems += [
             f"{_INFERENCE_FILE}: {name}: Models.{group}: found a group that no stack serves; allowed: "
             f"{', '.join(sorted(known))}{did_you_mean(group, known)}"
-            for group in sorted(section.models.keys() - known)
+            for group in sorted((section.models.keys() if section else set()) - known)
         ]
 
 
 def _serve(
-    config: _StackConfig, file: str, sections: Mapping[str, Section], problems: list[str]
+    config: _StackConfig, file: str, sections: Mapping[str, Section | None], problems: list[str]
 ) -> dict[str, InferenceConfig]:
     """Lay each group's keys over its section's, and those over what the stack file says for all."""
     section = sections.get(config.environment)
-    if section is None:
+    if config.environment not in sections:
         problems.append(f"{_INFERENCE_FILE}: {config.environment}: is missing; {file} serves by this section")
+    if section is None:
         return {}
     stack: dict[str, Any] = {"tags": config.tags}
     if config.kms_key_id:

@@ -284,45 +284,72 @@ class InferenceConfig(InferenceKeys):
             defaults = {"serverless_max_concurrency": 1, "serverless_size_in_mb": 1024}
         if self.capture_destination_s3_uri is not None:
             defaults["capture_sampling_percentage"] = 100
+        problems = combination_problems(
+            {key: value for key, value in self if value is not None and value is not False}
+        )
         for key, default in defaults.items():
             if getattr(self, key) is None:
                 self.__dict__[key] = default  # frozen from here on
-        problems = [*_serving_kind_problems(self), *_serverless_problems(self)]
-        if self.capture_sampling_percentage is not None and self.capture_destination_s3_uri is None:
-            problems.append(
-                "CaptureSamplingPercentage needs CaptureDestinationS3Uri; give it, or remove the percentage"
-            )
         if problems:
             raise PydanticCustomError("combination", "impossible combination", {"problems": problems})
         return self
 
 
-def _serving_kind_problems(config: InferenceConfig) -> Iterator[str]:
-    on_instances = [to_pascal(key) for key in sorted(_INSTANCE_KEYS) if getattr(config, key) is not None]
-    if config.is_serverless and on_instances:
+WRONG: Final = object()
+"""Stands for the value of a key that is given, but not as it may be."""
+
+
+def combination_problems(found: Mapping[str, Any]) -> list[str]:
+    """Say which keys cannot be together, or are not complete.
+
+    Args:
+        found: values by field name; only keys that are given and not false. A wrong value may be `WRONG`: then what is
+            incomplete is not told, as the wrong key may be what is missing.
+    """
+    problems = [*_serving_kind_problems(found), *_serverless_problems(found)]
+    if (
+        "capture_sampling_percentage" in found
+        and "capture_destination_s3_uri" not in found
+        and not _has_wrong(found)
+    ):
+        problems.append(
+            "CaptureSamplingPercentage needs CaptureDestinationS3Uri; give it, or remove the percentage"
+        )
+    return problems
+
+
+def _has_wrong(found: Mapping[str, Any]) -> bool:
+    return any(value is WRONG for value in found.values())
+
+
+def _serving_kind_problems(found: Mapping[str, Any]) -> Iterator[str]:
+    on_instances = [_alias(key) for key in sorted(_INSTANCE_KEYS & found.keys())]
+    is_serverless = bool(_SERVERLESS_KEYS & found.keys())
+    if is_serverless and on_instances:
         yield (
             f"found {' and '.join(on_instances)} beside Serverless… keys; allowed: InstanceType and InstanceCount, "
             "or Serverless… keys (no GPU or other instance type applies to serverless); remove one kind"
         )
-    elif not config.is_serverless and len(on_instances) < len(_INSTANCE_KEYS):
-        found = f"only {on_instances[0]}" if on_instances else "no key that says where the model runs"
-        yield f"found {found}; allowed: InstanceType and InstanceCount together, or ServerlessMaxConcurrency"
+    elif not is_serverless and len(on_instances) < len(_INSTANCE_KEYS) and not _has_wrong(found):
+        only = f"only {on_instances[0]}" if on_instances else "no key that says where the model runs"
+        yield f"found {only}; allowed: InstanceType and InstanceCount together, or ServerlessMaxConcurrency"
 
 
-def _serverless_problems(config: InferenceConfig) -> Iterator[str]:
+def _serverless_problems(found: Mapping[str, Any]) -> Iterator[str]:
     """What AWS cannot do serverless: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html."""
-    if not config.is_serverless:
+    if not _SERVERLESS_KEYS & found.keys():
         return
-    unsupported = {
-        "NetworkIsolation": config.network_isolation,
-        "Vpc": config.vpc is not None,
-        "CaptureDestinationS3Uri": config.capture_destination_s3_uri is not None,
+    names = {
+        "network_isolation": "NetworkIsolation",
+        "vpc": "Vpc (subnets and securityGroups in a stack file)",
+        "capture_destination_s3_uri": "CaptureDestinationS3Uri",
     }
-    for key, is_given in unsupported.items():
-        if is_given:
-            yield f"{key} is not possible with serverless; remove {key}, or use InstanceType and InstanceCount"
-    most, warm = config.serverless_max_concurrency or 0, config.serverless_provisioned_concurrency
-    if warm is not None and warm > most:
+    for key, name in names.items():
+        if key in found and found[key] is not WRONG:
+            yield f"{name} is not possible with serverless; remove it, or use InstanceType and InstanceCount"
+    most = found.get("serverless_max_concurrency", 1)
+    warm = found.get("serverless_provisioned_concurrency", 1)
+    if WRONG not in (most, warm) and warm > most:
         yield f"ServerlessProvisionedConcurrency: found {warm}; allowed: up to ServerlessMaxConcurrency, which is {most}"
 
 

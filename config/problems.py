@@ -60,12 +60,28 @@ def checked(
     return None if found else made
 
 
+def wrong_keys(model: type[BaseModel], values: Mapping[Any, Any]) -> set[Any]:
+    """First-level keys of the values that `checked` finds a problem at."""
+    kept, empty = _without_empty(values)
+    wrong = {path[0] for path in empty}
+    try:
+        model.model_validate(kept, by_alias=True, by_name=False)
+    except ValidationError as error:
+        wrong |= {details["loc"][0] for details in error.errors(include_url=False) if details["loc"]}
+    return wrong
+
+
 def shown(value: object) -> str:
     """A found value, short and as YAML would write it."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
-        return f"a mapping of {len(value)}"
+        entries = [f"{key}: {inner}" for key, inner in value.items()]
+        return (
+            f"{{{entries[0]}}}"
+            if len(entries) == 1 and len(entries[0]) < _LONGEST
+            else f"a mapping of {len(entries)}"
+        )
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     if isinstance(value, str | bool):

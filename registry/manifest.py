@@ -43,7 +43,7 @@ class Manifest:
         try:
             document = json.loads(text)
         except ValueError as error:
-            raise ManifestError(f"the manifest is not JSON ({error}); resolve it again") from error
+            raise ManifestError(_again(f"the manifest is not JSON ({error})")) from error
         read = _read_manifest(document)
         refuse_collisions((wanted.name, wanted.package_arn) for wanted in read.endpoints)
         return read
@@ -106,9 +106,10 @@ def load_manifest(path: Path) -> Manifest:
     try:
         return Manifest.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: the manifest cannot be read ({error}); resolve it again") from error
+        raise ManifestError(_again(f"{path}: the manifest cannot be read ({error})")) from error
     except ManifestError as error:
-        raise ManifestError(f"{path}: {error}") from error
+        message = f"{path}: {error}"
+        raise ManifestError(message) from error
 
 
 def _claims(selections: Sequence[tuple[str, Selection]]) -> list[tuple[str, str]]:
@@ -170,9 +171,7 @@ def _read_live(document: Any, where: str) -> LiveEndpoint:
     }
     found = _entries(document, where, allowed)
     if found["kind"] not in ("instance", "serverless"):
-        raise ManifestError(
-            f"{where}.kind is {found['kind']!r}, not instance or serverless; resolve the manifest again"
-        )
+        raise ManifestError(_again(f"{where}.kind is {found['kind']!r}, not instance or serverless"))
     for count in found["instance_counts"].values():
         _typed(count, f"{where}.instance_counts", int)
     return LiveEndpoint(**found)
@@ -187,12 +186,16 @@ def _entries(document: Any, where: str, allowed: Mapping[str, Any]) -> dict[str,
     found = _typed(document, where, dict)
     if found.keys() != allowed.keys():
         odd = ", ".join(sorted(found.keys() ^ allowed.keys()))
-        raise ManifestError(f"{where} has missing or unknown keys ({odd}); resolve the manifest again")
+        raise ManifestError(_again(f"{where} has missing or unknown keys ({odd})"))
     return {key: _typed(found[key], f"{where}.{key}", kind) for key, kind in allowed.items()}
 
 
 def _typed(value: Any, where: str, kind: Any) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
         name = getattr(kind, "__name__", str(kind))
-        raise ManifestError(f"{where} is {type(value).__name__}, not {name}; resolve the manifest again")
+        raise ManifestError(_again(f"{where} is {type(value).__name__}, not {name}"))
     return value
+
+
+def _again(found: str) -> str:
+    return f"{found}; resolve the manifest again"
