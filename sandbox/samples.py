@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 
@@ -33,7 +34,11 @@ def tiny_model_archive(factor: int = 2) -> bytes:
     """
     program = PROGRAM.replace("{factor}", str(factor)).encode()
     archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+    # No time in the header: equal models are equal bytes.
+    with (
+        gzip.GzipFile(fileobj=archive, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         entry = tarfile.TarInfo("code/inference.py")
         entry.size = len(program)
         tar.addfile(entry, io.BytesIO(program))

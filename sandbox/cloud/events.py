@@ -46,9 +46,11 @@ class Publisher:
         while True:
             event = self._events.get()
             try:
-                from moto.events.models import events_backends
+                from sandbox.cloud.moto_services import is_loaded, locked
 
-                from sandbox.cloud.moto_services import locked
+                if not is_loaded("events"):
+                    continue  # nobody has made a rule
+                from moto.events.models import events_backends
 
                 with locked("events"):
                     events_backends[event.account][event.region].put_events([event.entry])
@@ -74,9 +76,10 @@ def send_to_targets(rule: Any, original: Mapping[str, Any], transform_input: boo
 
 
 def _send_to_queue(target: Mapping[str, Any], message: str) -> None:
-    from moto.sqs.models import sqs_backends
+    from sandbox.cloud.moto_services import load, locked
 
-    from sandbox.cloud.moto_services import locked
+    load("sqs")
+    from moto.sqs.models import sqs_backends
 
     _, _, _, region, account, name = target["Arn"].split(":")
     group = (target.get("SqsParameters") or {}).get("MessageGroupId")

@@ -60,6 +60,14 @@ SERVICES: dict[str, frozenset[str] | None] = {
 }
 """Signing name of each service that moto answers, and which of its operations; None: all that moto has."""
 
+ACCOUNT = "123456789012"
+"""The local cloud's account."""
+
+MODULES = {"application-autoscaling": "applicationautoscaling", "monitoring": "cloudwatch"}
+"""moto's name of a service, where it is not the signing name."""
+
+_LOADING = threading.RLock()
+_LOADED: set[str] = set()
 _LOCKS: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 _LOCKS_LOCK = threading.Lock()
 
@@ -72,10 +80,11 @@ def locked(service: str) -> threading.RLock:
 
 def account_of(access_key: str) -> str:
     """Give the account of an access key: that of an assumed role, else the local cloud's own."""
-    iam = sys.modules.get("moto.iam.models")
-    if iam is None:
-        return "123456789012"
-    return str(iam.get_account_id_from(access_key))
+    if not is_loaded("iam"):
+        return ACCOUNT
+    from moto.iam.models import get_account_id_from
+
+    return str(get_account_id_from(access_key))
 
 
 def call_moto(service: str, operation: str, request: Request, address: tuple[str, int]) -> Response:
@@ -85,8 +94,8 @@ def call_moto(service: str, operation: str, request: Request, address: tuple[str
         AwsError: neither this cloud nor moto emulates it.
     """
     _check_emulated(service, operation, request)
+    load(service)
     with locked(service):
-        _mend(service)
         return _call_wsgi(_application(), service, operation, request, address)
 
 
@@ -104,15 +113,30 @@ def _check_emulated(service: str, operation: str, request: Request) -> None:
         raise not_emulated("events TestEventPattern")
 
 
+def load(service: str) -> None:
+    """Import and mend a service once; one at a time, as moto's modules import each other in circles."""
+    if is_loaded(service):
+        return
+    with _LOADING:
+        if is_loaded(service):
+            return
+        from moto.moto_server.werkzeug_app import create_backend_app
+
+        create_backend_app(MODULES.get(service, service))
+        mend = {"events": _mend_events, "application-autoscaling": _mend_autoscaling, "iam": _mend_iam}
+        mend.get(service, lambda: None)()
+        _LOADED.add(service)
+
+
+def is_loaded(service: str) -> bool:
+    """Say whether a service was called or loaded; one that was not holds nothing."""
+    return service in _LOADED
+
+
 def load_early() -> None:
     """Load what every run calls first, so that the first call does not wait a second for it."""
-    from moto.backends import get_backend
-
     for service in ("sts", "s3", "iam"):
-        with locked(service):
-            get_backend(service)
-            _mend(service)
-    _application()
+        load(service)
 
 
 @functools.cache
@@ -184,16 +208,6 @@ def _environ(request: Request, address: tuple[str, int]) -> dict[str, Any]:
     return environ
 
 
-@functools.cache
-def _mend(service: str) -> None:
-    """Mend a service of moto once, before its first call."""
-    mend = {"events": _mend_events, "application-autoscaling": _mend_autoscaling, "iam": _mend_iam}.get(
-        service
-    )
-    if mend is not None:
-        mend()
-
-
 def _mend_events() -> None:
     """Moto delivers for disabled rules, ignores Input and InputPath, and fails on usual InputTransformers."""
     from moto.events.models import Rule
@@ -258,6 +272,7 @@ def read_object(account: str, url: str) -> bytes:
         LookupError: no such bucket or object.
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
+    load("s3")
     from moto.s3.exceptions import MissingBucket
     from moto.s3.models import s3_backends
 
@@ -273,10 +288,11 @@ def read_object(account: str, url: str) -> bytes:
 
 def reset_moto() -> None:
     """Forget everything that moto holds."""
-    if "moto.core" not in sys.modules:
-        return
-    from moto.core.base_backend import BackendDict
-    from moto.core.model_instances import reset_model_data
+    with _LOADING:
+        if not _LOADED:
+            return
+        from moto.core.base_backend import BackendDict
+        from moto.core.model_instances import reset_model_data
 
-    BackendDict.reset()
-    reset_model_data()
+        BackendDict.reset()
+        reset_model_data()

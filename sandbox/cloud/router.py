@@ -63,10 +63,10 @@ class Cloud:
 
     def answer(self, request: Request) -> Response:
         """Answer any request; never raises."""
-        if request.path.startswith("/sandbox/"):
-            return control.answer(self, request)
         protocol, operation = "json", f"{request.method} {request.path}"
         try:
+            if request.path.startswith("/sandbox/"):
+                return control.answer(self, request)
             target = identify(request)
             protocol, operation = target.protocol, target.operation
             fault = self.faults.call(operation)
