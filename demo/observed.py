@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from demo.console import DemoError
@@ -20,14 +21,14 @@ class Serving:
     """What stands behind an endpoint's name.
 
     Attributes:
-        arn: of the endpoint.
+        created: when the endpoint was made.
         role: ARN of the execution role.
         config: name of the endpoint configuration.
         package: ARN of the model package.
         kind: such as ``1 × ml.m5.large`` or ``serverless, 1024 MB``.
     """
 
-    arn: str
+    created: datetime
     role: str
     config: str
     package: str
@@ -52,7 +53,7 @@ def serving(client: "SageMakerClient", endpoint: str) -> Serving:
     else:
         kind = instance_kind(variant["InitialInstanceCount"], variant["InstanceType"])
     return Serving(
-        arn=found["EndpointArn"],
+        created=found["CreationTime"],
         role=model["ExecutionRoleArn"],
         config=found["EndpointConfigName"],
         package=model["PrimaryContainer"]["ModelPackageName"],
