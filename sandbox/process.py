@@ -88,7 +88,7 @@ class Sandbox:
         with self._command():
             alive = self._take_alive_lock()
             if alive is None:
-                alive = self._end(self._address()["pid"])
+                alive = self._end(self._known_address()["pid"])
                 stopped = True
             else:
                 stopped = False
@@ -110,11 +110,8 @@ class Sandbox:
         """Whether the server lives: whether it holds its lock, which no reboot and no reused pid can fake."""
         if not self.files.alive_lock.exists():
             return False
-        alive = self._take_alive_lock()
-        if alive is None:
-            return True
-        os.close(alive)
-        return False
+        with self._command():
+            return self._lives()
 
     @property
     def control(self) -> Control:
@@ -172,8 +169,20 @@ class Sandbox:
             outcome=outcome,
         )
 
+    def _lives(self) -> bool:
+        alive = self._take_alive_lock()
+        if alive is not None:
+            os.close(alive)
+        return alive is None
+
     def _address(self) -> dict[str, Any]:
-        if not self.running:
+        """Read the pid file of a running server; waits for a start or stop that another process is doing."""
+        with self._command():
+            return self._known_address()
+
+    def _known_address(self) -> dict[str, Any]:
+        """Read the pid file; the caller holds the command lock, so nobody starts or stops meanwhile."""
+        if not self._lives():
             msg = f"The local cloud of {self.files.home} does not run. Start it: python -m sandbox start"
             raise SandboxError(msg)
         address = self.files.read_pid()
@@ -210,8 +219,8 @@ class Sandbox:
         return None
 
     def _check_same_port(self) -> None:
-        address = self._address()
-        self.control.health(timeout=START_SECONDS)
+        address = self._known_address()
+        Control(address["host"], address["port"]).health(timeout=START_SECONDS)
         wanted = read_port() if self.port is None else self.port
         explicit = self.port is not None or "SANDBOX_PORT" in os.environ
         if explicit and wanted not in (0, address["port"]):

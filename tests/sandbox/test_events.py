@@ -88,7 +88,7 @@ def test_a_target_that_is_not_emulated_is_refused(aws: Any) -> None:
     events = aws.client("events")
     events.put_rule(Name="rule", EventPattern='{"source": ["aws.sagemaker"]}')
     target = {"Id": "1", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:f"}
-    with pytest.raises(ClientError, match="NotEmulated.*other than SQS"):
+    with pytest.raises(ClientError, match=r"NotEmulated.*other than SQS"):
         events.put_targets(Rule="rule", Targets=[target])
 
 

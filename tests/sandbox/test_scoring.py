@@ -94,6 +94,13 @@ def test_an_update_moves_requests_from_the_old_model_to_the_new(aws: Any, until:
     assert aws.invoke() == b"[3, 6]"
 
 
+def test_an_update_to_the_same_configuration_serves_on(aws: Any, tiny: bytes) -> None:
+    aws.serve(tiny)
+    aws.sagemaker.update_endpoint(EndpointName="endpoint", EndpointConfigName="config")
+    aws.settled()
+    assert aws.invoke() == b"[2, 4]"
+
+
 def test_an_object_replaced_after_the_creation_is_not_served(aws: Any) -> None:
     aws.serve(tiny_model_archive(2))
     aws.client("s3").put_object(Bucket="models", Key="model.tar.gz", Body=tiny_model_archive(5))

@@ -73,7 +73,8 @@ def update_endpoint(call: Call) -> Record:
         if reason:
             _roll_back(call, endpoint, reason)
             return
-        call.around.scorers.release(scorer_owner(endpoint))
+        if scorer_owner(endpoint) != scorer_owner(endpoint, new):
+            call.around.scorers.release(scorer_owner(endpoint))
         endpoint.config, endpoint.variants, endpoint.pending = new, variants, None
         _enter(call, endpoint, "InService")
 
@@ -84,7 +85,7 @@ def update_endpoint(call: Call) -> Record:
 def _roll_back(call: Call, endpoint: Endpoint, reason: str) -> None:
     """End an update on the old configuration, as the outcome asked for says; silently when none was."""
     new = endpoint.pending
-    if new is not None:
+    if new is not None and scorer_owner(endpoint) != scorer_owner(endpoint, new):
         call.around.scorers.release(scorer_owner(endpoint, new))
     endpoint.pending, endpoint.failure_reason = None, reason
     outcome = call.outcome.outcome if call.outcome else None
@@ -266,7 +267,8 @@ def _containers(state: State, config: Record) -> dict[str, tuple[Container, ...]
 
 def scorer_owner(endpoint: Endpoint, config: Record | None = None) -> str:
     """Name what keeps containers: this endpoint with this configuration, by default the one that it serves."""
-    return f"{endpoint.arn} {(config or endpoint.config)['EndpointConfigName']}"
+    config = config or endpoint.config
+    return f"{endpoint.arn} {config['EndpointConfigName']} {config['CreationTime'].isoformat()}"
 
 
 def _reason(outcome: Fault | None) -> str | None:
