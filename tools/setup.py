@@ -52,7 +52,13 @@ def run(what: str, *command: str, env: dict[str, str] | None = None) -> None:
 def fill() -> None:
     """Make the environment anew and fill it from the locks."""
     shutil.rmtree(VENV, ignore_errors=True)
-    run("python3 -m venv .venv (on Debian: apt-get install python3-venv)", sys.executable, "-m", "venv", str(VENV))
+    run(
+        "python3 -m venv .venv (on Debian: apt-get install python3-venv)",
+        sys.executable,
+        "-m",
+        "venv",
+        str(VENV),
+    )
     python = str(VENV / "bin" / "python")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run("installing uv", *pip, "--require-hashes", "-r", str(LOCKS[0]))

@@ -58,7 +58,7 @@ func serve(ctx context.Context) error {
 		if err := guardOver(guard, host, os.Args); err != nil {
 			return nil, err
 		}
-		described, err := providerInfo(ctx, oneError{server}, version, rows)
+		described, err := providerInfo(ctx, oneError{computedID{server}}, version, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -82,8 +82,9 @@ func guardOver(guard *life, host *provider.HostClient, arguments []string) error
 // server is the bridge's, but an engine that attaches is also watched, and its log leaves out what calls tell.
 type server struct {
 	pulumirpc.ResourceProviderServer
-	log   *engineLog
-	guard *life
+	log        *engineLog
+	guard      *life
+	deprecated map[string][]string // properties by type token
 }
 
 func newServer(ctx context.Context, host *provider.HostClient, guard *life, described info.Provider) (*server, error) {
@@ -91,7 +92,16 @@ func newServer(ctx context.Context, host *provider.HostClient, guard *life, desc
 	inner, err := pfbridge.NewProviderServer(ctx, log, described, pfbridge.ProviderMetadata{
 		XGetSchema: func(context.Context, plugin.GetSchemaRequest) ([]byte, error) { return packageSchema(described) },
 	})
-	return &server{ResourceProviderServer: inner, log: log, guard: guard}, err
+	return &server{ResourceProviderServer: inner, log: log, guard: guard, deprecated: deprecatedInputs(described)}, err
+}
+
+// Read reads a resource, to refresh it or to import it.
+func (s *server) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
+	response, err := s.ResourceProviderServer.Read(ctx, request)
+	if err == nil {
+		withoutDeprecated(request, response, s.deprecated)
+	}
+	return response, err
 }
 
 // Attach is called by an engine that did not start this plugin (PULUMI_DEBUG_PROVIDERS).

@@ -1,0 +1,170 @@
+"""The real engine against a local cloud: what only a real `pulumi` can prove.
+
+Does not prove: that AWS answers as the local cloud does (docs/local-cloud.md), nor that the official plugin does as the
+built one (docs/engine.md).
+Each pytest-xdist worker has a cloud of its own, on a free port, emptied before every test; each test has its own state.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from sandbox import Sandbox, tiny_model_archive
+from tools import engine
+
+HERE = Path(__file__).parent
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/models:1"
+MARK = "ENGINE_TEST_MARK"
+PROJECT = f"""\
+name: life
+runtime:
+  name: python
+  options:
+    toolchain: pip
+    virtualenv: {sys.prefix}
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def engine_env() -> dict[str, str]:
+    """The variables by which a process uses the installed engine."""
+    return engine.environment()
+
+
+@pytest.fixture(scope="session")
+def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    sandbox = Sandbox(tmp_path_factory.mktemp("cloud"), port=0)
+    sandbox.start()
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture
+def cloud(_cloud: Sandbox) -> Sandbox:
+    """An empty local cloud."""
+    _cloud.reset()
+    return _cloud
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+@dataclass
+class Project:
+    """A Pulumi program in a folder of its own, with its own state, on the local cloud.
+
+    All processes that its `pulumi` starts carry a mark in their environment, by which `processes` finds them.
+    """
+
+    folder: Path
+    variables: dict[str, str]
+    mark: str = field(default_factory=lambda: uuid4().hex)
+
+    def write(self, program: str, project: str = PROJECT) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "Pulumi.yaml").write_text(project)
+        (self.folder / "__main__.py").write_text(program)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.variables, MARK: self.mark}
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env={**self.environment, **more},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def pulumi(self, *arguments: str, code: int = 0, **more: str) -> str:
+        """Run the CLI to its end, check its exit code, and give what it printed."""
+        process = self.start(*arguments, **more)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == code, output
+        return output
+
+    def processes(self) -> dict[int, str]:
+        """The living processes that carry the mark, with their command lines."""
+        found = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (path / "environ").read_bytes():
+                    found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+        return found
+
+    def end_all(self) -> None:
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def project(cloud: Sandbox, engine_env: dict[str, str], tmp_path: Path) -> Iterator[Project]:
+    """A project without program; whatever it started is ended with the test."""
+    state = tmp_path / "state"
+    state.mkdir()
+    variables = {**os.environ, **cloud.environment(), **engine_env, "PULUMI_BACKEND_URL": f"file://{state}"}
+    made = Project(tmp_path / "program", variables)
+    yield made
+    made.end_all()
+
+
+@pytest.fixture
+def aws(cloud: Sandbox) -> Callable[[str], Any]:
+    """boto3's clients for the local cloud, by service."""
+    variables = cloud.environment()
+
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=variables["AWS_ENDPOINT_URL"],
+            region_name=variables["AWS_REGION"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    return client
+
+
+@pytest.fixture
+def model_url(aws: Callable[[str], Any]) -> str:
+    """Where a model lies that the local cloud can serve."""
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key="model.tar.gz", Body=tiny_model_archive())
+    return "s3://models/model.tar.gz"
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    """Poll until a condition gives something true."""
+    return eventually
