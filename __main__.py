@@ -4,8 +4,10 @@
 answer over as a file, named by MODEL_DEPLOYMENT_MANIFEST; without it the program resolves the registry itself.
 """
 
+import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -26,8 +28,10 @@ from registry import (
 from settings import InferenceConfig, Settings, SettingsError, load
 
 
-def main() -> None:
-    """Build the components of this stack and export what they made."""
+async def main() -> dict[str, Any]:
+    """Build the components of this stack; what it returns becomes the stack's outputs."""
+    if os.environ.get("MODEL_DEPLOYMENT_QUIET_SDK"):
+        keep_debug_lines_back()
     try:
         stack = load()
         manifest = wanted_endpoints(stack)
@@ -35,23 +39,32 @@ def main() -> None:
         raise pulumi.RunError(str(error)) from None
     provider = aws.Provider("aws", region=stack.region, allowed_account_ids=[stack.allowed_account])
     guard = delete_guard(stack.region)
-    endpoints = {
-        wanted.name: ModelEndpoint(
+    outputs = {}
+    for wanted in manifest.endpoints:
+        made = ModelEndpoint(
             shorten(wanted.name, NAME_LIMIT),
             endpoint_args(stack, wanted),
             pulumi.ResourceOptions(providers=[provider]),
             delete_guard=guard,
         )
-        for wanted in manifest.endpoints
-    }
-    packages = {wanted.name: wanted.package_arn for wanted in manifest.endpoints}
-    pulumi.export(
-        "endpoints",
-        {
-            name: {"arn": made.endpoint_arn, "config": made.config_name, "package": packages[name]}
-            for name, made in endpoints.items()
-        },
-    )
+        outputs[wanted.name] = {
+            "arn": made.endpoint_arn,
+            "config": made.config_name,
+            "package": wanted.package_arn,
+        }
+        # Registration begins while the next one is built. Without any such pause the SDK's wait at the end of the program
+        # looks at every unfinished output at every step: quadratic, minutes with 1,000 endpoints.
+        await asyncio.sleep(0)
+    return {"endpoints": outputs}
+
+
+def keep_debug_lines_back() -> None:
+    """Keep the SDK's debug lines from the engine, which shows them only with `pulumi --debug`.
+
+    The SDK sends about five for each resource, one after another, and waits for each: a third of the program's time with
+    100 endpoints (docs/performance.md). The runner asks for this; a `pulumi up` by hand keeps them.
+    """
+    pulumi.log.debug = lambda *_args, **_options: None
 
 
 def wanted_endpoints(stack: Settings) -> Manifest:
@@ -139,4 +152,4 @@ def with_role(args: ModelEndpointArgs, stack: Settings, wanted: WantedEndpoint) 
     return args
 
 
-main()
+pulumi.run(main)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_MOST_IGNORED_SHOWN = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One endpoint in the closing table.
@@ -114,8 +117,10 @@ def show(report: Report) -> None:
         console.print(_table(report))
     else:
         console.print(f"{report.stack}: {report.result}; no endpoints")
-    for package in report.ignored:
+    for package in report.ignored[:_MOST_IGNORED_SHOWN]:
         console.print(f"ignored {_short(package.package_arn)}: {package.reason}", markup=False)
+    if len(report.ignored) > _MOST_IGNORED_SHOWN:
+        console.print(f"ignored {len(report.ignored) - _MOST_IGNORED_SHOWN} more packages; --json lists them")
     console.print(f"{report.command} took {report.seconds:.1f} s")
 
 

@@ -23,7 +23,10 @@ from settings import Settings, SettingsError, read
 if TYPE_CHECKING:
     from runner.stack import PulumiStack
 
-ENGINE_VARIABLES: Mapping[str, str] = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+ENGINE_VARIABLES: Mapping[str, str] = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "MODEL_DEPLOYMENT_QUIET_SDK": "true",
+}
 
 
 def find_root(start: Path) -> Path:
