@@ -92,7 +92,9 @@ class Cloud:
             assert found is not None
             state = self.sagemaker.state(account, target.region)
             return invoke_endpoint(state, self.scorers, found[1], request)
-        return call_moto(target.service, target.operation, request, (self.place.host, self.place.port))
+        return call_moto(
+            account, target.service, target.operation, request, (self.place.host, self.place.port)
+        )
 
     def reset(self) -> None:
         """Forget all resources, faults and counters."""

@@ -74,6 +74,17 @@ def test_a_role_keeps_its_description_when_only_the_session_length_changes(aws: 
     assert (role["Description"], role["MaxSessionDuration"]) == ("kept", 7200)
 
 
+def test_a_policy_of_aws_can_be_attached_and_one_that_is_not_there_cannot(aws: Any) -> None:
+    iam = aws.client("iam")
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))
+    arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    iam.attach_role_policy(RoleName="r", PolicyArn=arn)
+    attached = iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == [arn]
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.attach_role_policy(RoleName="r", PolicyArn=arn + "Not")
+
+
 def test_keys_parameters_and_alarms_work(aws: Any) -> None:
     kms, ssm, cloudwatch = aws.client("kms"), aws.client("ssm"), aws.client("cloudwatch")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
