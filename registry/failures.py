@@ -64,13 +64,11 @@ def _details(error: Exception) -> dict[str, Any]:
 
 
 def _is_connection_error(error: Exception) -> bool:
-    from botocore.exceptions import (
-        HTTPClientError,
-        IncompleteReadError,
-        ResponseStreamingError,
-    )
+    from botocore import exceptions
 
-    return isinstance(error, HTTPClientError | IncompleteReadError | ResponseStreamingError)
+    # EndpointConnectionError and time-outs; connections that broke; bodies that ended early.
+    broken = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
+    return isinstance(error, broken)
 
 
 def _advice_on_access(operation: str, code: str) -> str:

@@ -1,7 +1,7 @@
 """SageMaker's Model Registry and endpoints, read. The only module of this room that talks to AWS."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -219,8 +219,14 @@ def _at_once(read: Callable[[_Item], _Result], items: Collection[_Item]) -> list
     """Read every item, up to 16 at once, in the order of the items; the first failure ends it all."""
     if not items:
         return []
-    with ThreadPoolExecutor(min(READS_AT_ONCE, len(items)), thread_name_prefix="registry") as pool:
-        return list(pool.map(read, items))
+    pool = ThreadPoolExecutor(min(READS_AT_ONCE, len(items)), thread_name_prefix="registry")
+    try:
+        reads = [pool.submit(read, item) for item in items]
+        for done in as_completed(reads):
+            done.result()  # raises the first failure, whichever read it was
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [done.result() for done in reads]
 
 
 def _client(service: str, region: str) -> Any:
