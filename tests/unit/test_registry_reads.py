@@ -131,7 +131,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def client(server):
-    """Made once, as botocore reads SageMaker's large model for each. Tests that throttle it or change its environment make one."""
+    """Made once, as botocore reads SageMaker's large model for each; throttling slows a client, so tests of it make one."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         settle_environment(monkeypatch, server.url)
         return sagemaker._client("sagemaker", "us-east-1")
@@ -162,6 +162,10 @@ def settle_environment(monkeypatch, url):
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ROLE_ARN"):
         monkeypatch.delenv(name, raising=False)
+
+
+def requests(*groups, select=None, per_version=False):
+    return [GroupRequest(group, select or Select(), per_version) for group in groups]
 
 
 def test_a_package_is_read_with_all_that_its_endpoint_needs(aws, registry):
@@ -219,7 +223,6 @@ FAILURES = {
     ),
     "expired": (error("ExpiredTokenException"), AccessRefusedError, "ExpiredTokenException"),
     "bad key": (error("UnrecognizedClientException"), AccessRefusedError, "UnrecognizedClientException"),
-    "throttled": (error("ThrottlingException", "Rate exceeded"), UnavailableError, "ThrottlingException"),
     "500": (error("InternalFailure", status=500), UnavailableError, "InternalFailure"),
     "503 from a proxy": ((503, b"<html>"), UnavailableError, "503"),
     "other": (error("ValidationException", "bad token"), RegistryError, "ValidationException"),
@@ -243,13 +246,13 @@ BROKEN_PAGES = {
 
 @pytest.mark.parametrize(("fault", "kind", "code"), FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("call", ["ListModelPackages", ("ListModelPackages", "1"), "DescribeModelPackage"])
-def test_defect_1_a_failed_read_is_an_error_and_never_an_empty_answer(aws, call, fault, kind, code):
+def test_defect_1_a_failed_read_is_an_error_and_never_an_empty_answer(aws, call, fault, kind, code, registry):
     aws.page_size = 1
     aws.add("churn", 2)
     aws.faults[call] = fault
     operation = call if isinstance(call, str) else call[0]
     with pytest.raises(kind, match=rf"{operation} of .*churn.*{code}.*Nothing was changed\."):
-        SageMakerRegistry("us-east-1").read_packages("churn")
+        registry.read_packages("churn")
 
 
 @pytest.mark.parametrize("page", BROKEN_PAGES.values(), ids=BROKEN_PAGES)
@@ -284,12 +287,16 @@ def test_a_page_may_be_empty_in_the_middle_of_a_list(aws, registry):
     assert [package.version for package in registry.read_packages("churn")] == [2, 3]
 
 
-def test_a_throttled_read_is_repeated_before_it_is_given_up(aws, monkeypatch):
+@pytest.mark.parametrize("call", ["ListModelPackages", "DescribeModelPackage", "DescribeEndpoint"])
+def test_defect_1_a_throttled_read_is_repeated_and_then_an_error(aws, monkeypatch, call):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    aws.faults["ListModelPackages"] = error("ThrottlingException")
-    with pytest.raises(UnavailableError, match="throttled"):
-        SageMakerRegistry("us-east-1").read_packages("churn")
-    assert aws.calls["ListModelPackages"] == 2
+    aws.add("churn", 1)
+    aws.faults[call] = error("ThrottlingException", "Rate exceeded")
+    with pytest.raises(
+        UnavailableError, match=f"{call} of .*churn.* was throttled.*ThrottlingException: Rate exceeded"
+    ):
+        resolve("Staging", requests("churn"), SageMakerRegistry("us-east-1"))
+    assert aws.calls[call] == 2
 
 
 def test_a_refused_connection_is_an_error(aws, monkeypatch):
@@ -349,11 +356,11 @@ def test_an_endpoint_that_failed_without_variants_and_configuration_can_still_be
 
 
 @pytest.mark.parametrize("fault", [*(fault for fault, _, _ in FAILURES.values()), (200, {})])
-def test_an_endpoint_that_cannot_be_read_is_never_one_that_does_not_exist(aws, fault):
+def test_an_endpoint_that_cannot_be_read_is_never_one_that_does_not_exist(aws, fault, registry):
     aws.faults["DescribeEndpoint"] = fault
     for read in (
-        lambda: SageMakerRegistry("us-east-1").read_live(["churn-staging"]),
-        lambda: SageMakerRegistry("us-east-1").in_use("churn-staging"),
+        lambda: registry.read_live(["churn-staging"]),
+        lambda: registry.in_use("churn-staging"),
     ):
         with pytest.raises(RegistryError, match="DescribeEndpoint of endpoint churn-staging"):
             read()
@@ -387,10 +394,6 @@ def test_an_account_that_cannot_be_told_is_an_error(aws):
     )
     with pytest.raises(AccessRefusedError, match="GetCallerIdentity of the caller's account was refused"):
         SageMakerRegistry("us-east-1").account_id()
-
-
-def requests(*groups, select=None, per_version=False):
-    return [GroupRequest(group, select or Select(), per_version) for group in groups]
 
 
 def test_resolve_joins_what_is_wanted_with_what_is_live_and_what_is_ignored(aws, registry):
