@@ -39,9 +39,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     if choice == "none":
-        print(
-            "tests: ENGINE=none left out every test marked `engine` (tests/engine and others) and the tests of the Go modules"
-        )
+        print("tests: ENGINE=none left out every test marked `engine` and the tests of the Go modules")
     how = "all passed" if code == go_code == 0 else "FAILED"
     print(f"tests: {how} after {time.monotonic() - started:.0f} s")
     return code or go_code
@@ -84,7 +82,7 @@ def collected() -> list[str]:
     items = [line for line in done.stdout.splitlines() if "::" in line]
     forgotten = never_collected(items, files_with_tests())
     if forgotten:
-        text = f"pytest collects nothing from {', '.join(forgotten)}: test files are named test_*.py and lie in a folder of tests/"
+        text = f"pytest collects nothing from {', '.join(forgotten)}: name test files test_*.py, in a folder of tests/"
         raise RunError(text)
     return items
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
@@ -12,23 +13,26 @@ import (
 )
 
 // An import makes inputs of all that a resource has and could be given. Two kinds are not what a program would give, and
-// only lead to warnings: the id (computedID), and what is deprecated for something else that is also there
+// only lead to warnings: what can only be read (readOnly), and what is deprecated for something else that is also there
 // (withoutDeprecated).
 
-// computedID is a provider whose resources' `id` can only be read. Terraform's older SDK declares it as if it could be
-// given, too, and refuses it when it is.
-type computedID struct {
+// readOnlyAttributes are declared by Terraform's older SDK as if they could be given, too. pulumi-aws has none of them
+// among its inputs: the id is refused when it is given, and all tags are the tags and the provider's default tags.
+var readOnlyAttributes = []string{"id", "tags_all"}
+
+// readOnly is a provider whose readOnlyAttributes can only be read.
+type readOnly struct {
 	tfprotov6.ProviderServer
 }
 
-func (s computedID) GetProviderSchema(ctx context.Context, request *tfprotov6.GetProviderSchemaRequest) (*tfprotov6.GetProviderSchemaResponse, error) {
+func (s readOnly) GetProviderSchema(ctx context.Context, request *tfprotov6.GetProviderSchemaRequest) (*tfprotov6.GetProviderSchemaResponse, error) {
 	response, err := s.ProviderServer.GetProviderSchema(ctx, request)
 	if err != nil {
 		return nil, err
 	}
 	for _, schema := range response.ResourceSchemas {
 		for _, attribute := range schema.Block.Attributes {
-			if attribute.Name == "id" && attribute.Computed {
+			if attribute.Computed && slices.Contains(readOnlyAttributes, attribute.Name) {
 				attribute.Optional = false
 			}
 		}

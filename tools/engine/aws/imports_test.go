@@ -18,6 +18,7 @@ type olderSDK struct {
 func (olderSDK) GetProviderSchema(context.Context, *tfprotov6.GetProviderSchemaRequest) (*tfprotov6.GetProviderSchemaResponse, error) {
 	attributes := []*tfprotov6.SchemaAttribute{
 		{Name: "id", Type: tftypes.String, Optional: true, Computed: true},
+		{Name: "tags_all", Type: tftypes.Map{ElementType: tftypes.String}, Optional: true, Computed: true},
 		{Name: "state", Type: tftypes.String, Optional: true, Computed: true},
 		{Name: "is_enabled", Type: tftypes.Bool, Optional: true, Deprecated: true},
 	}
@@ -27,13 +28,13 @@ func (olderSDK) GetProviderSchema(context.Context, *tfprotov6.GetProviderSchemaR
 	}, nil
 }
 
-func TestAnIdCanOnlyBeRead(t *testing.T) {
-	response, err := computedID{olderSDK{}}.GetProviderSchema(context.Background(), nil)
+func TestAnIdAndAllTagsCanOnlyBeRead(t *testing.T) {
+	response, err := readOnly{olderSDK{}}.GetProviderSchema(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, attribute := range response.ResourceSchemas["aws_thing"].Block.Attributes {
-		if attribute.Optional != (attribute.Name != "id") {
+		if attribute.Optional != (attribute.Name == "state" || attribute.Name == "is_enabled") {
 			t.Errorf("%s: %v", attribute.Name, attribute.Optional)
 		}
 	}

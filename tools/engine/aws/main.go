@@ -58,7 +58,7 @@ func serve(ctx context.Context) error {
 		if err := guardOver(guard, host, os.Args); err != nil {
 			return nil, err
 		}
-		described, err := providerInfo(ctx, oneError{computedID{server}}, version, rows)
+		described, err := providerInfo(ctx, oneError{readOnly{server}}, version, rows)
 		if err != nil {
 			return nil, err
 		}

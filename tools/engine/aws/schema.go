@@ -19,6 +19,7 @@ func packageSchema(p info.Provider) ([]byte, error) {
 	inputs, required := w.properties("aws:index/", "Provider", p.P.Schema(), p.Config, isInput)
 	spec := schema.PackageSpec{
 		Name: p.Name, Version: p.Version,
+		Meta:      &schema.MetadataSpec{ModuleFormat: "(.*)(?:/[^/]*)"}, // as in pulumi-aws: `sagemaker/model` is in module sagemaker
 		Resources: map[string]schema.ResourceSpec{}, Functions: map[string]schema.FunctionSpec{}, Types: w.types,
 		Provider: schema.ResourceSpec{InputProperties: inputs, RequiredInputs: required},
 	}
@@ -51,20 +52,27 @@ func splitToken(token string) (string, string) {
 	return token[:slash+1], token[colon+1:]
 }
 
-func isInput(s shim.Schema) bool  { return s.Optional() || s.Required() }
-func isOutput(s shim.Schema) bool { return !s.WriteOnly() }
-func isAny(shim.Schema) bool      { return true }
+// A resource's id is Pulumi's own, and its timeouts are the resource option custom_timeouts.
+func isInput(key string, s shim.Schema) bool {
+	return (s.Optional() || s.Required()) && key != "id" && key != "timeouts"
+}
+
+func isOutput(key string, s shim.Schema) bool {
+	return !s.WriteOnly() && key != "id" && key != "timeouts"
+}
+
+func isAny(string, shim.Schema) bool { return true }
 
 type schemaWriter struct {
 	types map[string]schema.ComplexTypeSpec
 }
 
 func (w schemaWriter) properties(
-	module, class string, fields shim.SchemaMap, infos map[string]*info.Schema, wanted func(shim.Schema) bool,
+	module, class string, fields shim.SchemaMap, infos map[string]*info.Schema, wanted func(string, shim.Schema) bool,
 ) (map[string]schema.PropertySpec, []string) {
 	properties, required := map[string]schema.PropertySpec{}, []string{}
 	fields.Range(func(key string, field shim.Schema) bool {
-		if !wanted(field) || key == "id" {
+		if !wanted(key, field) {
 			return true
 		}
 		name := tfbridge.TerraformToPulumiNameV2(key, fields, infos)
