@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -54,7 +54,7 @@ def checked(
     try:
         made = model.model_validate(kept, by_alias=True, by_name=False)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
+        for details in _distinct(error.errors(include_url=False), empty):
             found += _problems(details, model, file, prefix)
     problems += found
     return None if found else made
@@ -111,6 +111,15 @@ def _without_empty(value: Any) -> tuple[Any, list[tuple[Any, ...]]]:
     return value, []
 
 
+def _distinct(errors: Sequence[ErrorDetails], empty: Sequence[tuple[Any, ...]]) -> Iterator[ErrorDetails]:
+    """Leave out what only follows from another problem: a key missing for being empty, a list wrong for an entry of it."""
+    for details in errors:
+        place = details["loc"]
+        inner = (other["loc"][: len(place)] == place for other in errors if len(other["loc"]) > len(place))
+        if not any(inner) and not (details["type"] == "missing" and place in empty):
+            yield details
+
+
 def _problems(details: ErrorDetails, model: type[BaseModel], file: str, prefix: str) -> Iterator[str]:
     path, kind, value = details["loc"], details["type"], details["input"]
     if kind == "combination":
@@ -144,14 +153,14 @@ def _hint(kind: str, value: object) -> str:
 
 
 def _place(file: str, path: Iterable[Any], prefix: str) -> str:
-    """``file: Section: Key.Inner``; list positions and the mark of a mapping's key are joined to what they belong to."""
-    parts = [str(part) for part in path if part != "[key]"]
+    """Write ``file: Section: Key.Inner[0]``; what is wrong with a mapping's key is wrong with the entry."""
+    parts = [f"[{part}]" if isinstance(part, int) else str(part) for part in path if part != "[key]"]
     if not parts:
         return file
     first, *rest = parts
-    if prefix:
-        return f"{file}: {prefix}{'.'.join(parts)}"
-    return f"{file}: {first}: {'.'.join(rest)}" if rest else f"{file}: {first}"
+    inner = ".".join(parts if prefix else rest).replace(".[", "[")
+    place = f"{prefix}{inner}" if prefix else f"{first}: {inner}" if inner else first
+    return f"{file}: {place}"
 
 
 def _rule(model: type[BaseModel], path: Iterable[Any]) -> tuple[list[str], str]:
