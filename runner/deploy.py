@@ -14,7 +14,7 @@ from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, Ru
 from runner.locks import LockedError, is_gone
 from runner.repair import Repairs, pending_name, plan_repairs, unknown_endpoints
 from runner.report import Report, Row, rows_of
-from runner.session import Session, Snapshot
+from runner.session import PREVIEW_VARIABLES, Session, Snapshot
 from runner.state import State
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _deploy(session: Session, options: Options) -> Report:
 
 def _ask(session: Session, stack: "PulumiStack", seen: Snapshot) -> "Outcome":
     head_start = session.warm.variables() if session.warm else {}
-    return stack.preview(parallel=parallelism(seen.manifest), env=head_start)
+    return stack.preview(parallel=parallelism(seen.manifest), env={**PREVIEW_VARIABLES, **head_start})
 
 
 def _up(session: Session, stack: "PulumiStack", seen: Snapshot) -> tuple[Change, ...]:

@@ -1,5 +1,6 @@
 """One command's view of one stack: its settings, its account, its registry, its state, and the engine when it is needed."""
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +24,13 @@ from settings import Settings, SettingsError, read
 if TYPE_CHECKING:
     from runner.stack import PulumiStack
 
+# Each but the first only saves time, and a `pulumi up` by hand does without (docs/performance.md has the figures).
 ENGINE_VARIABLES: Mapping[str, str] = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "MODEL_DEPLOYMENT_QUIET_SDK": "true",
+    "GOGC": os.environ.get("GOGC", "400"),
 }
+PREVIEW_VARIABLES: Mapping[str, str] = {"PULUMI_PARALLEL_DIFF": "true"}
 
 
 def find_root(start: Path) -> Path:
