@@ -3,7 +3,7 @@ import re
 
 import pulumi
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import NAME_LIMIT, ModelEndpoint
@@ -276,6 +276,7 @@ def test_only_the_endpoint_has_a_fixed_name_so_model_and_configuration_are_made_
     assert [child.type for child in made.resources if child.delete_before_replace] == [ENDPOINT]
 
 
+@settings(max_examples=15)  # each runs a whole program
 @given(st.text("abcXYZ019-", min_size=1, max_size=NAME_LIMIT))
 def test_defect_31_generated_names_of_every_child_stay_within_63_characters(name):
     args = {**without(INSTANCES, "execution_role_arn"), "execution_role": OWN_ROLE}
