@@ -102,6 +102,7 @@ def error(code, message="no", status=400):
 def server():
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body in one packet, or each answer waits 40 ms for an acknowledgement
 
         def do_POST(self):
             sent = self.rfile.read(int(self.headers["Content-Length"]))
