@@ -22,6 +22,7 @@ import boto3
 import pytest
 
 from sandbox import Sandbox, tiny_model_archive
+from tests.support.deployment import Deployment
 from tools import engine
 
 HERE = Path(__file__).parent
@@ -162,6 +163,26 @@ def model_url(aws: Callable[[str], Any]) -> str:
     s3.create_bucket(Bucket="models")
     s3.put_object(Bucket="models", Key="model.tar.gz", Body=tiny_model_archive())
     return "s3://models/model.tar.gz"
+
+
+@pytest.fixture
+def deployment(
+    cloud: Sandbox, engine_env: dict[str, str], tmp_path: Path, aws: Callable[[str], Any], model_url: str
+) -> Iterator[Deployment]:
+    """The deployment repository with an empty staging stack; whatever it started is ended with the test."""
+    (tmp_path / "state").mkdir()
+    variables = {
+        **os.environ,
+        **cloud.environment(),
+        **engine_env,
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
+    }
+    assert model_url == "s3://models/model.tar.gz"
+    made = Deployment(tmp_path / "repository", variables, aws)
+    created = made.pulumi("stack", "init", "staging")
+    assert created.code == 0, created.err
+    yield made
+    made.end_all()
 
 
 @pytest.fixture

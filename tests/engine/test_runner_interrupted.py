@@ -1,0 +1,125 @@
+"""Runs that are stopped or killed, and runs that meet: no process is left, and the next deploy mends the stack alone."""
+
+import os
+import signal
+
+import pytest
+
+# Long enough to be hit in the middle, by a test that waits for AWS's own status first.
+ENDPOINT_S = 6
+
+
+@pytest.fixture
+def slow(cloud):
+    cloud.control.set_endpoint_seconds(ENDPOINT_S)
+    return cloud
+
+
+def status(deployment):
+    try:
+        return deployment.live()["EndpointStatus"]
+    except Exception as error:
+        if "Could not find" in str(error):
+            return "none"
+        raise
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_an_update_finishes_what_is_in_flight_and_says_so(
+    deployment, slow, wait_until, number
+):
+    slow.control.set_endpoint_seconds(1)
+    deployment.register()
+    assert deployment.runner("deploy", "staging").code == 0
+    slow.control.set_endpoint_seconds(ENDPOINT_S)
+    deployment.register()
+    run = deployment.start_runner("deploy", "staging")
+    wait_until(lambda: status(deployment) == "Updating")
+    run.send_signal(number)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 8
+    assert "the operation in flight is finished first" in err
+    assert status(deployment) == "InService"
+    wait_until(lambda: not deployment.processes())
+    done = deployment.runner("deploy", "staging")
+    assert done.code == 0, done.err
+    assert deployment.configurations() == {deployment.live()["EndpointConfigName"]}
+
+
+def test_a_killed_engine_in_the_middle_of_a_create_is_mended_by_the_next_deploy(deployment, slow, wait_until):
+    deployment.register()
+    run = deployment.start_runner("deploy", "staging")
+    wait_until(lambda: status(deployment) == "Creating")
+    made = deployment.live()["CreationTime"]
+    (engine,) = deployment.processes("pulumi --non-interactive up")
+    signal_process(engine)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert "ended by SIGKILL" in err
+    wait_until(lambda: not deployment.processes())
+    done = deployment.runner("deploy", "staging")
+    assert done.code == 0, done.err
+    assert "taking the lock over" in done.err
+    assert "taking endpoint iris-staging over" in done.err
+    assert deployment.live()["CreationTime"] == made
+    assert deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes").code == 0
+
+
+def test_a_killed_engine_in_the_middle_of_an_update_is_mended_by_the_next_deploy(
+    deployment, slow, wait_until
+):
+    slow.control.set_endpoint_seconds(1)
+    deployment.register()
+    assert deployment.runner("deploy", "staging").code == 0
+    slow.control.set_endpoint_seconds(ENDPOINT_S)
+    deployment.register()
+    run = deployment.start_runner("deploy", "staging")
+    wait_until(lambda: status(deployment) == "Updating")
+    (engine,) = deployment.processes("pulumi --non-interactive up")
+    signal_process(engine)
+    run.communicate(timeout=120)
+    wait_until(lambda: not deployment.processes())
+    done = deployment.runner("deploy", "staging")
+    assert done.code == 0, done.err
+    assert deployment.live()["EndpointStatus"] == "InService"
+    assert deployment.configurations() == {deployment.live()["EndpointConfigName"]}
+
+
+def test_a_killed_runner_lets_its_engine_finish_and_leaves_nothing_behind(deployment, slow, wait_until):
+    deployment.register()
+    run = deployment.start_runner("deploy", "staging")
+    wait_until(lambda: status(deployment) == "Creating")
+    run.kill()
+    run.communicate(timeout=120)
+    done = deployment.runner("deploy", "staging")
+    assert done.code == 0, done.err
+    assert "waiting up to" in done.err
+    wait_until(lambda: not deployment.processes())
+    assert deployment.live()["EndpointStatus"] == "InService"
+
+
+def test_two_deploys_of_one_stack_go_one_after_the_other(deployment, slow, wait_until):
+    deployment.register()
+    first = deployment.start_runner("deploy", "staging")
+    wait_until(lambda: status(deployment) == "Creating")
+    second = deployment.start_runner("deploy", "staging", "--lock-timeout", "100")
+    _, said = second.communicate(timeout=180)
+    first.communicate(timeout=180)
+    assert (first.returncode, second.returncode) == (0, 0), said
+    assert "the stack is locked by" in said
+    assert "taking the lock over" not in said
+
+
+def test_a_lock_of_a_living_process_is_waited_for_and_never_broken(deployment, slow, wait_until):
+    deployment.register()
+    first = deployment.start("pulumi", "--non-interactive", "up", "--yes", "--stack", "staging")
+    wait_until(lambda: status(deployment) == "Creating")
+    done = deployment.runner("deploy", "staging", "--lock-timeout", "0")
+    assert done.code == 75
+    assert "pulumi cancel" in done.err
+    out, err = first.communicate(timeout=180)
+    assert first.returncode == 0, out + err
+
+
+def signal_process(pid):
+    os.kill(pid, signal.SIGKILL)
