@@ -16,6 +16,7 @@ from components import NAME_LIMIT, ModelEndpoint, ModelEndpointArgs
 from registry import (
     ENDPOINT_TAG,
     Manifest,
+    ManifestError,
     RegistryError,
     SageMakerRegistry,
     WantedEndpoint,
@@ -71,12 +72,22 @@ def wanted_endpoints(stack: Settings) -> Manifest:
     """The runner's manifest where there is one, otherwise the registry's answer now.
 
     Raises:
-        RegistryError: the file or the registry cannot be read; never an empty answer instead.
+        RegistryError: the file or the registry cannot be read, or the file is of another stack, such as one that a shell still
+            names; never an empty answer instead.
     """
     path = os.environ.get("MODEL_DEPLOYMENT_MANIFEST")
-    if path:
-        return load_manifest(Path(path))
-    return resolve(stack.environment, stack.requests(), SageMakerRegistry(stack.region))
+    if not path:
+        return resolve(stack.environment, stack.requests(), SageMakerRegistry(stack.region))
+    manifest = load_manifest(Path(path))
+    groups = {wanted.group for wanted in manifest.endpoints}
+    if manifest.environment != stack.environment or not groups <= set(stack.models):
+        message = (
+            f"{path}: the manifest is not this stack's: it serves {', '.join(sorted(groups)) or 'nothing'} in "
+            f"{manifest.environment}, {stack.stack} serves {', '.join(stack.models)} in {stack.environment}; nothing was "
+            "changed. Unset MODEL_DEPLOYMENT_MANIFEST, or resolve it again"
+        )
+        raise ManifestError(message)
+    return manifest
 
 
 def delete_guard(region: str) -> pulumi.ResourceHook:
