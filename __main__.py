@@ -72,8 +72,8 @@ def wanted_endpoints(stack: Settings) -> Manifest:
     """The runner's manifest where there is one, otherwise the registry's answer now.
 
     Raises:
-        RegistryError: the file or the registry cannot be read, or the file is of another stack, such as one that a shell still
-            names; never an empty answer instead.
+        RegistryError: the file or the registry cannot be read, or the file is of another stack (one that a shell still
+            names); never an empty answer instead.
     """
     path = os.environ.get("MODEL_DEPLOYMENT_MANIFEST")
     if not path:

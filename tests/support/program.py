@@ -25,7 +25,8 @@ CONFIG: dict[str, Any] = {
 def load_program() -> ModuleType:
     """The program's module; inside a program it registers its entry point, as `pulumi up` makes it."""
     spec = importlib.util.spec_from_file_location("program", ROOT / "__main__.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
