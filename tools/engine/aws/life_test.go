@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net"
 	"testing"
 	"time"
@@ -28,51 +27,28 @@ func fakeEngine(t *testing.T) (string, *grpc.Server) {
 	return listener.Addr().String(), server
 }
 
-func waitFor(t *testing.T, what string, ended <-chan struct{}) {
+func waitFor[T any](t *testing.T, what string, happened <-chan T) T {
 	t.Helper()
 	select {
-	case <-ended:
+	case value := <-happened:
+		return value
 	case <-time.After(patience):
 		t.Fatal(what)
+		panic("unreachable")
 	}
 }
 
 func TestAPluginEndsWithTheEngineThatStartedIt(t *testing.T) {
 	address, engine := fakeEngine(t)
-	ended := make(chan struct{})
-	l := newLife(func() { close(ended) })
-	if err := l.attach(address); err != nil {
+	ended := make(chan bool, 1)
+	if err := endWithEngine(address, func() { ended <- true }); err != nil {
 		t.Fatal(err)
 	}
-	if !l.isNeeded() {
-		t.Fatal("an engine that answers does not count")
+	select {
+	case <-ended:
+		t.Fatal("it ends while its engine answers")
+	case <-time.After(2 * heartbeat):
 	}
-	go l.endWithEngines()
 	engine.Stop()
 	waitFor(t, "it outlives its engine", ended)
-}
-
-func TestAnOrphanServesTheAttachedEngineToItsEnd(t *testing.T) {
-	address, engine := fakeEngine(t)
-	ended := make(chan struct{})
-	l := newLife(func() { close(ended) })
-	parent, parentsEnd := io.Pipe()
-	go l.endWithParent(parent)
-	if err := l.attach(address); err != nil {
-		t.Fatal(err)
-	}
-	parentsEnd.Close()
-	if !l.isNeeded() {
-		t.Fatal("an attached engine does not count")
-	}
-	engine.Stop()
-	waitFor(t, "it outlives parent and engine", ended)
-}
-
-func TestAnOrphanWithoutEngineEnds(t *testing.T) {
-	ended := make(chan struct{})
-	parent, parentsEnd := io.Pipe()
-	go newLife(func() { close(ended) }).endWithParent(parent)
-	parentsEnd.Close()
-	waitFor(t, "it outlives its parent", ended)
 }

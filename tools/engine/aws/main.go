@@ -16,7 +16,7 @@ import (
 	pfbridge "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge/info"
 	"github.com/pulumi/pulumi/pkg/v3/resource/provider"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	sdkplugin "github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
@@ -28,7 +28,7 @@ var version = "0.0.0"
 const providerVariable = "TERRAFORM_PROVIDER_AWS"
 
 func main() {
-	err := serve(context.Background())
+	err := serve(context.Background(), os.Args[1:])
 	hashiplugin.CleanupClients()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pulumi-resource-aws:", err)
@@ -36,72 +36,65 @@ func main() {
 	}
 }
 
-func serve(ctx context.Context) error {
+func serve(ctx context.Context, arguments []string) error {
 	path := os.Getenv(providerVariable)
 	if path == "" {
 		return errors.New(providerVariable + " is not set to a terraform-provider-aws binary; start this plugin by its launcher")
 	}
-	guard := newLife(sync.OnceFunc(func() {
-		hashiplugin.CleanupClients()
-		os.Exit(1)
-	}))
-	guard.endOnSignal()
 	rows, err := readTable(tableJSON)
 	if err != nil {
 		return err
 	}
-	server, err := startProvider(ctx, path, rows)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	end := sync.OnceFunc(func() {
+		hashiplugin.CleanupClients()
+		os.Exit(1)
+	})
+	endOnSignal(end)
+	start := func(host *provider.HostClient) (plugin, error) { return newPlugin(ctx, host, path, rows) }
+	if len(arguments) == 0 {
+		return serveAttached(func() (plugin, error) { return start(nil) }, os.Stdin, os.Stdout)
+	}
+	if err := endWithEngine(arguments[len(arguments)-1], end); err != nil {
+		return err
 	}
 	return provider.MainContext(ctx, "aws", func(host *provider.HostClient) (pulumirpc.ResourceProviderServer, error) {
-		if err := guardOver(guard, host, os.Args); err != nil {
-			return nil, err
-		}
-		described, err := providerInfo(ctx, oneError{readOnly{server}}, version, rows)
-		if err != nil {
-			return nil, err
-		}
-		return newServer(ctx, host, guard, described)
+		p, err := start(host)
+		return p.server, err
 	})
 }
 
-// guardOver ties this process to the engine that started it or, without one, to the parent's end of the input.
-func guardOver(guard *life, host *provider.HostClient, arguments []string) error {
-	if host == nil {
-		go guard.endWithParent(os.Stdin)
-		return nil
+// newPlugin starts a provider process and describes it to Pulumi. Without a host, an engine must attach first.
+func newPlugin(ctx context.Context, host *provider.HostClient, path string, rows table) (plugin, error) {
+	remote, stop, err := startProvider(ctx, path, rows)
+	if err != nil {
+		return plugin{}, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := guard.attach(arguments[len(arguments)-1]); err != nil {
-		return err
+	described, err := providerInfo(ctx, oneError{readOnly{remote}}, version, rows)
+	if err != nil {
+		stop()
+		return plugin{}, err
 	}
-	go guard.endWithEngines()
-	return nil
+	served, err := newServer(ctx, host, described)
+	if err != nil {
+		stop()
+		return plugin{}, err
+	}
+	return plugin{server: served, stop: stop}, nil
 }
 
-// server is the bridge's, but an engine that attaches is also watched, and its log leaves out what calls tell.
+// server is the bridge's, but its log leaves out what calls tell, and its imports leave out what programs do not give.
 type server struct {
 	pulumirpc.ResourceProviderServer
 	log        *engineLog
-	guard      *life
 	deprecated map[string][]string // properties by type token
 }
 
-func newServer(ctx context.Context, host *provider.HostClient, guard *life, described info.Provider) (*server, error) {
+func newServer(ctx context.Context, host *provider.HostClient, described info.Provider) (*server, error) {
 	log := &engineLog{host: host}
 	inner, err := pfbridge.NewProviderServer(ctx, log, described, pfbridge.ProviderMetadata{
-		XGetSchema: func(context.Context, plugin.GetSchemaRequest) ([]byte, error) { return packageSchema(described) },
+		XGetSchema: func(context.Context, sdkplugin.GetSchemaRequest) ([]byte, error) { return packageSchema(described) },
 	})
-	return &server{ResourceProviderServer: inner, log: log, guard: guard, deprecated: deprecatedInputs(described)}, err
-}
-
-// Read reads a resource, to refresh it or to import it.
-func (s *server) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
-	response, err := s.ResourceProviderServer.Read(ctx, request)
-	if err == nil {
-		withoutDeprecated(request, response, s.deprecated)
-	}
-	return response, err
+	return &server{ResourceProviderServer: inner, log: log, deprecated: deprecatedInputs(described)}, err
 }
 
 // Attach is called by an engine that did not start this plugin (PULUMI_DEBUG_PROVIDERS).
@@ -111,5 +104,14 @@ func (s *server) Attach(_ context.Context, request *pulumirpc.PluginAttach) (*em
 		return nil, err
 	}
 	s.log.connect(host)
-	return &emptypb.Empty{}, s.guard.attach(request.GetAddress())
+	return &emptypb.Empty{}, nil
+}
+
+// Read reads a resource, to refresh it or to import it.
+func (s *server) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
+	response, err := s.ResourceProviderServer.Read(ctx, request)
+	if err == nil {
+		withoutDeprecated(request, response, s.deprecated)
+	}
+	return response, err
 }

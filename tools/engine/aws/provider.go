@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 
 	hashiplugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov5"
@@ -22,16 +21,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// startProvider runs the provider binary as a child and gives its calls. The bridge has such a function, too
-// (dynamic/internal/shim/run), which takes every failed call but a lost connection for an empty success, and has no
-// place for schemaCache.
-func startProvider(ctx context.Context, path string, rows table) (tfprotov6.ProviderServer, error) {
+// startProvider runs the provider binary as a child and gives its calls, and what ends it. The bridge has such a
+// function, too (dynamic/internal/shim/run), which takes every failed call but a lost connection for an empty success, and
+// has no place for schemaCache.
+func startProvider(ctx context.Context, path string, rows table) (tfprotov6.ProviderServer, func(), error) {
 	stamp, err := stampOf(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	// The kernel ends the child with the thread that started it (childOfThisProcess); the main thread lives longest.
-	runtime.LockOSThread()
 	cmd := exec.Command(path)
 	childOfThisProcess(cmd)
 	client := hashiplugin.NewClient(&hashiplugin.ClientConfig{
@@ -41,14 +38,17 @@ func startProvider(ctx context.Context, path string, rows table) (tfprotov6.Prov
 	})
 	connected, err := client.Client()
 	if err != nil {
-		return nil, err
+		client.Kill()
+		return nil, nil, err
 	}
 	if version := client.NegotiatedVersion(); version != 5 {
-		return nil, fmt.Errorf("it speaks protocol %d, and 5 is needed", version)
+		client.Kill()
+		return nil, nil, fmt.Errorf("it speaks protocol %d, and 5 is needed", version)
 	}
 	remote := tfplugin5.NewProviderClient(connected.(*hashiplugin.GRPCClient).Conn)
 	cached := schemaCache{ProviderClient: remote, rows: rows, file: schemaFile(stamp)}
-	return tf5to6server.UpgradeServer(ctx, func() tfprotov5.ProviderServer { return protov5.New(cached) })
+	upgraded, err := tf5to6server.UpgradeServer(ctx, func() tfprotov5.ProviderServer { return protov5.New(cached) })
+	return upgraded, client.Kill, err
 }
 
 // schemaCache keeps the part of the provider's schema that types.json names. The whole of it takes a second to make, to

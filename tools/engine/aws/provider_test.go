@@ -103,7 +103,7 @@ func TestAnotherProviderBinaryHasAnotherSchemaFile(t *testing.T) {
 }
 
 func TestAMissingProviderBinaryIsAnError(t *testing.T) {
-	if _, err := startProvider(context.Background(), filepath.Join(t.TempDir(), "terraform-provider-aws"), table{}); err == nil {
+	if _, _, err := startProvider(context.Background(), filepath.Join(t.TempDir(), "terraform-provider-aws"), table{}); err == nil {
 		t.Fatal("accepted")
 	}
 }
