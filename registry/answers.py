@@ -23,6 +23,23 @@ def required(answer: Answer, key: str, kind: type, where: str) -> Any:
     return value
 
 
+def entries(answer: Answer, key: str, where: str) -> list[Answer]:
+    """Take a list of structures; one that is missing is empty.
+
+    Raises:
+        RegistryError: it is no list, or something in it is no structure.
+    """
+    found = answer.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
+        message = (
+            f"{where} gave a broken answer: {key} is not a list of structures; nothing was changed. Run again"
+        )
+        raise RegistryError(message)
+    return found
+
+
 def package_summary(summary: Answer, group: str, where: str) -> Package:
     """Read one entry of ModelPackageSummaryList.
 
@@ -56,7 +73,7 @@ def package_description(package: Package, description: Answer, where: str) -> Pa
     if arn != package.arn:
         message = f"{where} gave a broken answer: it describes {arn}; nothing was changed. Run again"
         raise RegistryError(message)
-    containers = (description.get("InferenceSpecification") or {}).get("Containers") or []
+    containers = entries(description.get("InferenceSpecification") or {}, "Containers", where)
     life_cycle = description.get("ModelLifeCycle") or {}
     return Package(
         arn=arn,
@@ -73,11 +90,10 @@ def package_description(package: Package, description: Answer, where: str) -> Pa
     )
 
 
-def serving_variants(description: Answer) -> list[Answer]:
+def serving_variants(description: Answer, where: str) -> list[Answer]:
     """Variants of an endpoint or configuration that answer requests; an endpoint being made has only pending ones."""
-    variants = description.get("ProductionVariants")
     pending = description.get("PendingDeploymentSummary") or {}
-    return list(variants or pending.get("ProductionVariants") or [])
+    return entries(description, "ProductionVariants", where) or entries(pending, "ProductionVariants", where)
 
 
 def live_endpoint(description: Answer, variants: Iterable[Answer], where: str) -> LiveEndpoint:
@@ -108,9 +124,11 @@ def live_endpoint(description: Answer, variants: Iterable[Answer], where: str) -
 
 def model_names(description: Answer, where: str) -> frozenset[str]:
     """Names of the models that an endpoint configuration serves or shadows."""
+    required(description, "ProductionVariants", list, where)
     variants = [
-        *required(description, "ProductionVariants", list, where),
-        *(description.get("ShadowProductionVariants") or []),
+        variant
+        for key in ("ProductionVariants", "ShadowProductionVariants")
+        for variant in entries(description, key, where)
     ]
     # A variant of an inference component endpoint has no model.
     return frozenset(variant["ModelName"] for variant in variants if variant.get("ModelName"))

@@ -1,11 +1,12 @@
 """SageMaker's Model Registry and endpoints, read. The only module of this room that talks to AWS."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry.answers import (
+    entries,
     live_endpoint,
     model_names,
     package_description,
@@ -116,7 +117,8 @@ class SageMakerRegistry:
         token: str | None = None
         while True:
             page = self._page(group, token)
-            for summary in required(page, "ModelPackageSummaryList", list, where):
+            required(page, "ModelPackageSummaryList", list, where)
+            for summary in entries(page, "ModelPackageSummaryList", where):
                 package = package_summary(summary, group, where)
                 packages[package.arn] = package
             token = page.get("NextToken")
@@ -165,28 +167,20 @@ class SageMakerRegistry:
         description = self._endpoint(name)
         if description is None:
             return None
-        variants = serving_variants(description)
-        return live_endpoint(
-            description,
-            variants or self._configured_variants(description),
-            f"DescribeEndpoint of endpoint {name}",
-        )
+        where = f"DescribeEndpoint of endpoint {name}"
+        config = required(description, "EndpointConfigName", str, where)
+        variants = serving_variants(description, where) or self._configured_variants(config)
+        return live_endpoint(description, variants, where)
 
-    def _configured_variants(self, description: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    def _configured_variants(self, config: str) -> list[Mapping[str, Any]]:
         """Variants of the configuration, for an endpoint that has none yet or failed before it had any."""
-        config = description.get("EndpointConfigName", "")
+        subject = f"endpoint configuration {config}"
         ask = partial(self._client.describe_endpoint_config, EndpointConfigName=config)
         try:
-            return serving_variants(
-                _call(
-                    "DescribeEndpointConfig",
-                    f"endpoint configuration {config}",
-                    ask,
-                    missing=_MissingError(config),
-                )
-            )
+            answer = _call("DescribeEndpointConfig", subject, ask, missing=_MissingError(config))
         except _MissingError:
             return []
+        return serving_variants(answer, f"DescribeEndpointConfig of {subject}")
 
 
 class _MissingError(RegistryError):
@@ -205,6 +199,7 @@ def _call(
 ) -> Mapping[str, Any]:
     """Ask AWS; ``missing`` is raised when what was asked for does not exist."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         answer: Mapping[str, Any] = ask()
@@ -212,6 +207,10 @@ def _call(
         if missing is not None and is_missing(error):
             raise missing from error
         raise translate(error, operation, subject) from error
+    except (ResponseParserError, AttributeError, TypeError, ValueError) as error:
+        # All that botocore's parser raises over a body that is not what its operation answers.
+        message = f"{operation} of {subject} gave a broken answer ({type(error).__name__}); nothing was changed. Run again"
+        raise RegistryError(message) from error
     return answer
 
 

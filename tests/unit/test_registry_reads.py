@@ -241,6 +241,13 @@ BROKEN_PAGES = {
     },
     "truncated": b'{"ModelPackageSummaryList": [{"ModelPack',
     "nothing": b"",
+    "a list": b"[]",
+    "a number": b"1",
+    "entries are text": {"ModelPackageSummaryList": ["x"]},
+    "entry is null": {"ModelPackageSummaryList": [None]},
+    "list is text": {"ModelPackageSummaryList": "x"},
+    "token is a number": {"ModelPackageSummaryList": [], "NextToken": 7},
+    "no time": {"ModelPackageSummaryList": [{"ModelPackageArn": f"{ARN}/churn/1", "CreationTime": "x"}]},
     "not JSON": b"<html>welcome</html>",
 }
 
