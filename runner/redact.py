@@ -8,7 +8,8 @@ _PATTERNS = (
     re.compile(r"(?i)(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # user:password in a URL
     re.compile(
         r"(?i)(?P<name>(?:aws_secret_access_key|aws_session_token|x-amz-security-token|x-amz-signature|pulumi_access_token"
-        r"|pulumi_config_passphrase|password|secret|token)[\"']?\s*[:=]\s*)[\"']?[^\s\"',;&]{4,}"
+        r"|pulumi_config_passphrase|password|secret|token)[\"']?\s*[:=]\s*)"
+        r"(?:\"(?:[^\"\\]|\\.){4,}\"|'[^']{4,}'|[\"']?[^\s\"',;&]{4,})"  # in quotes to the closing one, else one word
     ),
     re.compile(r"\bdapi[0-9a-f]{32}\b"),  # Databricks tokens
 )
