@@ -10,12 +10,13 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.errors import RunnerError
 
 LOCKED_TEXTS = ("the stack is currently locked by", "[409] Conflict: Another update is currently in progress")
 
-_HOLDER = re.compile(r"created by (?P<user>.*)@(?P<host>[^@\s]+) \(pid (?P<pid>\d+)\) at (?P<time>\S+)")
+_HOLDER = re.compile(r"created by (?P<user>.*)@(?P<host>[^@\s]+) \(pid (?P<pid>\d{1,9})\) at (?P<time>\S+)")
 # The lock is written some time after its process began, and both clocks are read with whole seconds.
 _CLOCK_SLACK_S = 2.0
 
@@ -56,8 +57,8 @@ def holders_in(text: str) -> tuple[Holder, ...]:
 def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc")) -> bool:
     """Whether the holder is known to have ended: it ran on this host and its process is no more.
 
-    A process id that was given to a younger process counts as ended. Where that cannot be told (no /proc), only a free
-    process id counts.
+    A process id that was given to a younger process counts as ended, and so does a process that only waits to be taken off
+    the table (in a container without an init, for ever). Where that cannot be told (no /proc), only a free id counts.
 
     Args:
         holder: who made the lock.
@@ -72,16 +73,24 @@ def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc
         return True
     except PermissionError:
         pass
-    began = _start_time(holder.pid, proc)
-    return began is not None and began > holder.since.timestamp() + _CLOCK_SLACK_S
+    status = _status(holder.pid, proc)
+    return status is not None and (status.ended or status.began > holder.since.timestamp() + _CLOCK_SLACK_S)
 
 
-def _start_time(pid: int, proc: Path) -> float | None:
-    """When the process began, in seconds since the epoch; None where the system does not tell (proc(5))."""
+class _Status(NamedTuple):
+    """``ended``: only its entry is left, until its parent asks for it; ``began``: seconds since the epoch."""
+
+    ended: bool
+    began: float
+
+
+def _status(pid: int, proc: Path) -> _Status | None:
+    """What the system tells of a process; None where it does not tell (proc(5))."""
     try:
         stat = (proc / str(pid) / "stat").read_text()
         boot = next(line for line in (proc / "stat").read_text().splitlines() if line.startswith("btime "))
     except (OSError, StopIteration):
         return None
-    ticks = int(stat.rpartition(")")[2].split()[19])
-    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    fields = stat.rpartition(")")[2].split()
+    began = int(boot.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return _Status(fields[0] in "ZX", began)
