@@ -77,7 +77,8 @@ def collected() -> list[str]:
     command = [*PYTEST, "--collect-only", "-q", "-p", "no:randomly", str(TESTS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.stdout.write(done.stdout + done.stderr)
+        listed = [line for line in done.stdout.splitlines() if "::" not in line]
+        print("\n".join([*listed, done.stderr]))
         raise RunError("pytest cannot collect the tests; see above")
     items = [line for line in done.stdout.splitlines() if "::" in line]
     forgotten = never_collected(items, files_with_tests())
