@@ -32,7 +32,7 @@ lock:           ## write requirements*.txt anew from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev -o requirements-dev.txt
 	$(COMPILE) tools/bootstrap.in -o tools/bootstrap.txt
 
-schema:         ## write config/inference.schema.json anew from settings.py
+schema:         ## write config/inference.schema.json anew from settings/
 	@$(PY) -m settings > config/inference.schema.json
 
 bench:          ## measure speed and memory, as a table and as JSON

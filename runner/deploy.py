@@ -11,6 +11,7 @@ from runner import guards, record, truth
 from runner.changes import Change, removed_endpoints
 from runner.cloud import FINDABLE_TYPES
 from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, RunnerError, StackBusy
+from runner.guards import count
 from runner.locks import LockedError, is_gone
 from runner.repair import Repairs, pending_name, plan_repairs, unknown_endpoints
 from runner.report import Report, Row, rows_of
@@ -55,7 +56,7 @@ def preview(session: Session, options: Options) -> Report:
     """Say what a deploy would do, guards included; changes nothing and takes no lock."""
     session.warm_up()
     seen = session.look()
-    stack = session.stack(seen.manifest)
+    stack = session.stack()
     repairs = repairs_for(session, seen)
     for note in repairs.notes:
         session.say(f"deploy would mend first: {note}")
@@ -111,32 +112,37 @@ def when_unlocked(
 
 def _deploy(session: Session, options: Options) -> Report:
     seen = session.look()
-    inputs = session.inputs_digest(seen.manifest)
-    if not options.full and seen.recorded == record.Record(
-        inputs, seen.state.digest, record.live_digest(seen.live)
-    ):
+    if not options.full and seen.recorded == _record(session, seen, seen.state, seen.live):
         return _report(session, "deploy", "no changes since the last verified deploy", seen, (), seen.live)
     session.warm_up()
-    stack = session.stack(seen.manifest)
-    seen = replace(seen, live=settled_live(session, seen))
+    stack = session.stack()
+    seen = settled(session, after_interruption(session, stack, seen))
     repairs = repairs_for(session, seen)
     mend(session, stack, repairs)
     planned = _ask(session, stack, seen)
     refuse_unwanted(session, seen, planned.changes, options)
     changes = planned.changes
     # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
-    settled = seen.recorded is not None and seen.recorded.state == seen.state.digest
-    if changes or repairs or not settled:
+    is_tidy = seen.recorded is not None and seen.recorded.state == seen.state.digest
+    if changes or repairs or not is_tidy:
         _remove(session, stack, seen, _moved(session, seen))
         changes = _up(session, stack, seen)
     after = session.state()
     live = check_truth(session, seen.manifest, after)
-    remember(session, record.Record(inputs, after.digest, record.live_digest(live)))
+    remember(session, _record(session, seen, after, live))
     result = "deployed" if changes else "repaired" if repairs else "no changes"
     return _report(session, "deploy", result, seen, changes, live)
 
 
+def _record(
+    session: Session, seen: Snapshot, state: State, live: Mapping[str, LiveEndpoint | None]
+) -> record.Record:
+    return record.Record(session.inputs_digest(seen.manifest), state.digest, record.live_digest(live))
+
+
 def _ask(session: Session, stack: "PulumiStack", seen: Snapshot) -> "Outcome":
+    session.say(f"previewing {count(seen.manifest.endpoints)}")
+    session.pin(seen.manifest)
     head_start = session.warm.variables() if session.warm else {}
     return stack.preview(parallel=parallelism(seen.manifest), env={**PREVIEW_VARIABLES, **head_start})
 
@@ -174,12 +180,30 @@ def check_truth(session: Session, manifest: Manifest, state: State) -> Mapping[s
     return live
 
 
-def settled_live(session: Session, seen: Snapshot) -> Mapping[str, LiveEndpoint | None]:
+def after_interruption(session: Session, stack: "PulumiStack", seen: Snapshot) -> Snapshot:
+    """Clear what a killed run left pending, and look again; its creates stay known, to find what they made.
+
+    Raises:
+        LockedError: no run was killed: one is at work.
+    """
+    if not seen.state.pending:
+        return seen
+    session.say("an operation was begun and not ended; reading the stack's resources again")
+    stack.refresh(clear_pending_creates=True)
+    now = session.look()
+    known = {resource.urn for resource in now.state.resources}
+    unknown = tuple(each for each in seen.state.pending_creates if each.urn not in known)
+    return replace(now, state=replace(now.state, pending_creates=unknown))
+
+
+def settled(session: Session, seen: Snapshot) -> Snapshot:
     """Wait for endpoints that somebody or AWS is changing or deleting right now; nothing can be done to them before."""
     moving = [name for name, live in seen.live.items() if live and live.status in truth.MOVING]
     if not moving:
-        return seen.live
-    return {**seen.live, **truth.wait_until_settled(session.registry.read_live, moving, say=session.say)}
+        return seen
+    truth.wait_until_settled(session.registry.read_live, moving, say=session.say)
+    now = session.look()
+    return replace(now, state=replace(now.state, pending_creates=seen.state.pending_creates))
 
 
 def repairs_for(session: Session, seen: Snapshot) -> Repairs:
@@ -202,8 +226,6 @@ def mend(session: Session, stack: "PulumiStack", repairs: Repairs) -> None:
         session.say(f"mending: {note}")
     for name in repairs.remove:
         session.cloud.delete_endpoint(name)
-    if repairs.forget_pending:
-        stack.refresh(clear_pending_creates=True)
     if repairs.adopt:
         provider = session.state().provider_urn()
         for resource in repairs.adopt:
@@ -259,7 +281,8 @@ def _destroy(session: Session, options: Options) -> Report:
     if problem:
         raise PolicyRefused(problem)
     nothing = Manifest(version=1, environment=session.settings.environment, endpoints=(), ignored=())
-    outcome = session.stack(nothing).destroy(parallel=parallelism(nothing))
+    session.pin(nothing)
+    outcome = session.stack().destroy(parallel=parallelism(nothing))
     truth.wait_until_settled(session.registry.read_live, names, say=session.say)  # the provider does not wait
     session.cloud.delete_parameter(session.parameter)
     rows = tuple(Row(name, None, "deleted") for name in names)

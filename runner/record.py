@@ -13,9 +13,9 @@ from pathlib import Path
 
 from registry import LiveEndpoint
 
-_PROGRAM_FILES = ("__main__.py", "settings.py", "Pulumi.yaml", "requirements.txt")
-_PROGRAM_FOLDERS = ("components", "registry")
-_LIBRARIES = ("pulumi", "pulumi-aws", "pydantic", "pyyaml", "boto3")
+_PROGRAM_FILES = ("__main__.py", "Pulumi.yaml", "requirements.txt")
+_PROGRAM_FOLDERS = ("components", "registry", "settings")
+_LIBRARIES = ("pulumi", "pulumi-aws", "pydantic", "pyyaml", "botocore")
 
 
 @dataclass(frozen=True, slots=True)

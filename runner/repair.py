@@ -17,14 +17,12 @@ class Repairs:
 
     Attributes:
         remove: names of endpoints to delete: AWS lets nobody do anything else with one that is Failed.
-        forget_pending: whether interrupted creates are taken off the state's list.
         adopt: live resources of this stack that the state does not know, parents first.
         refresh: URNs of resources that others changed; the state reads them again.
         notes: one line for the user for each of them.
     """
 
     remove: tuple[str, ...] = ()
-    forget_pending: bool = False
     adopt: tuple[Resource, ...] = ()
     refresh: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -88,7 +86,7 @@ def plan_repairs(
     failed = [name for name, endpoint in sorted(live.items()) if _is_failed(endpoint)]
     notes += [f"deleting endpoint {name}, which never served: {_reason(live[name])}" for name in failed]
     refresh = _drifted(state, live, notes)
-    return Repairs(tuple(failed), bool(state.pending_creates), tuple(adopt), tuple(refresh), tuple(notes))
+    return Repairs(tuple(failed), tuple(adopt), tuple(refresh), tuple(notes))
 
 
 def _drifted(state: State, live: Mapping[str, LiveEndpoint | None], notes: list[str]) -> list[str]:

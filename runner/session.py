@@ -157,11 +157,14 @@ class Session:
         """Digest of everything that decides what a deploy does."""
         return record.inputs_digest(self.root, manifest.digest(), self.settings.digest())
 
-    def stack(self, manifest: Manifest) -> "PulumiStack":
-        """The engine's side of the stack, pinned to this manifest."""
-        from runner.stack import PulumiStack
-
+    def pin(self, manifest: Manifest) -> None:
+        """Let every later run of the program deploy this manifest, whatever the registry says by then."""
         self._manifest.write_text(manifest.to_json())
+
+    def stack(self) -> "PulumiStack":
+        """The engine's side of the stack; its program deploys the manifest that was pinned last."""
+        from runner.stack import PulumiStack  # the Automation API takes a second to import
+
         return PulumiStack(
             self.root,
             self.name,

@@ -35,9 +35,14 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All resources, the creates that were interrupted, and a digest that changes with any of them."""
+    """All resources, the operations that were begun and not ended, and a digest that changes with any of them.
+
+    ``pending`` tells whether there are such operations: a run is at work now, or one was killed. ``pending_creates`` are
+    those of them that were to make something, without those whose resource is known.
+    """
 
     resources: tuple[Resource, ...]
+    pending: bool
     pending_creates: tuple[Resource, ...]
     digest: str
 
@@ -73,7 +78,7 @@ def parse_state(text: str) -> State:
         raise BackendAccessError(message) from error
     kept = {"resources": deployment.get("resources") or [], "pending": pending}
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-    return State(resources, creates, digest)
+    return State(resources, bool(pending), creates, digest)
 
 
 def _resource(entry: Mapping[str, Any]) -> Resource:

@@ -5,7 +5,7 @@ import pulumi
 import pytest
 from pulumi.resource_hooks import ResourceHookArgs
 
-from config.inference import InferenceConfig
+from settings.inference import InferenceConfig
 from registry import ENDPOINT_TAG, Manifest, RegistryError, WantedEndpoint
 from settings import Settings, Vpc
 from tests.support.engine import run_program

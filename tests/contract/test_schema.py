@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from config.inference import InferenceFile, InferenceKeys, Section, Vpc, inference_schema
+from settings.inference import InferenceFile, InferenceKeys, Section, Vpc, inference_schema
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "config/inference.schema.json"

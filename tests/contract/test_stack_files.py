@@ -1,11 +1,12 @@
-"""Pulumi.yaml, the stack files and settings.py agree."""
+"""Pulumi.yaml, the stack files and settings/ agree."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from settings import _StackConfig, read
+from settings import read
+from settings.stack import _StackConfig
 
 ROOT = Path(__file__).parents[2]
 PROJECT = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))

@@ -15,6 +15,17 @@ def slow(cloud):
     return cloud
 
 
+def reaches(deployment, run, wanted):
+    """A condition: the endpoint has the status, while the run that is to bring it there lives."""
+
+    def condition():
+        found = status(deployment)
+        assert run.poll() is None, run.communicate()
+        return found == wanted
+
+    return condition
+
+
 def status(deployment):
     try:
         return deployment.live()["EndpointStatus"]
@@ -34,7 +45,7 @@ def test_a_signal_during_an_update_finishes_what_is_in_flight_and_says_so(
     slow.control.set_endpoint_seconds(ENDPOINT_S)
     deployment.register()
     run = deployment.start_runner("deploy", "staging")
-    wait_until(lambda: status(deployment) == "Updating")
+    wait_until(reaches(deployment, run, "Updating"), 120)
     run.send_signal(number)
     _, err = run.communicate(timeout=120)
     assert run.returncode == 8
@@ -49,7 +60,7 @@ def test_a_signal_during_an_update_finishes_what_is_in_flight_and_says_so(
 def test_a_killed_engine_in_the_middle_of_a_create_is_mended_by_the_next_deploy(deployment, slow, wait_until):
     deployment.register()
     run = deployment.start_runner("deploy", "staging")
-    wait_until(lambda: status(deployment) == "Creating")
+    wait_until(reaches(deployment, run, "Creating"), 120)
     made = deployment.live()["CreationTime"]
     (engine,) = deployment.processes("pulumi --non-interactive up")
     signal_process(engine)
@@ -74,7 +85,7 @@ def test_a_killed_engine_in_the_middle_of_an_update_is_mended_by_the_next_deploy
     slow.control.set_endpoint_seconds(ENDPOINT_S)
     deployment.register()
     run = deployment.start_runner("deploy", "staging")
-    wait_until(lambda: status(deployment) == "Updating")
+    wait_until(reaches(deployment, run, "Updating"), 120)
     (engine,) = deployment.processes("pulumi --non-interactive up")
     signal_process(engine)
     run.communicate(timeout=120)
@@ -88,7 +99,7 @@ def test_a_killed_engine_in_the_middle_of_an_update_is_mended_by_the_next_deploy
 def test_a_killed_runner_lets_its_engine_finish_and_leaves_nothing_behind(deployment, slow, wait_until):
     deployment.register()
     run = deployment.start_runner("deploy", "staging")
-    wait_until(lambda: status(deployment) == "Creating")
+    wait_until(reaches(deployment, run, "Creating"), 120)
     run.kill()
     run.communicate(timeout=120)
     done = deployment.runner("deploy", "staging")
@@ -101,7 +112,7 @@ def test_a_killed_runner_lets_its_engine_finish_and_leaves_nothing_behind(deploy
 def test_two_deploys_of_one_stack_go_one_after_the_other(deployment, slow, wait_until):
     deployment.register()
     first = deployment.start_runner("deploy", "staging")
-    wait_until(lambda: status(deployment) == "Creating")
+    wait_until(reaches(deployment, first, "Creating"), 120)
     second = deployment.start_runner("deploy", "staging", "--lock-timeout", "100")
     _, said = second.communicate(timeout=180)
     first.communicate(timeout=180)
@@ -113,7 +124,7 @@ def test_two_deploys_of_one_stack_go_one_after_the_other(deployment, slow, wait_
 def test_a_lock_of_a_living_process_is_waited_for_and_never_broken(deployment, slow, wait_until):
     deployment.register()
     first = deployment.start("pulumi", "--non-interactive", "up", "--yes", "--stack", "staging")
-    wait_until(lambda: status(deployment) == "Creating")
+    wait_until(reaches(deployment, first, "Creating"), 120)
     done = deployment.runner("deploy", "staging", "--lock-timeout", "0")
     assert done.code == 75
     assert "pulumi cancel" in done.err

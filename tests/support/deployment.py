@@ -17,7 +17,6 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CODE = (
     "__main__.py",
-    "settings.py",
     "settings",
     "components",
     "registry",

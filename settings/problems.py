@@ -9,8 +9,8 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.inference import Allowed
-from config.strict_yaml import YamlError, load_yaml
+from settings.inference import Allowed
+from settings.strict_yaml import YamlError, load_yaml
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _LONGEST = 60  # characters of a found value that an error shows

@@ -1,7 +1,7 @@
 """Typed settings of one stack: the only reader of pulumi.Config, of the stack files and of config/inference.yaml.
 
 `read` checks all files offline and names every problem at once; `load` does the same inside a Pulumi program, with
-the values of the engine. ``python -m settings`` prints the JSON Schema of config/inference.yaml.
+the values of the engine.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from config.inference import (
+from registry import GroupRequest, NameCollisionError, endpoint_name, refuse_collisions
+from settings.inference import (
     GROUPS_ALLOWED,
     KMS_ALLOWED,
     KMS_PATTERN,
@@ -35,13 +36,9 @@ from config.inference import (
     combination_problems,
     distinct,
     given,
-    inference_schema,
     overlay,
 )
-from config.problems import checked, did_you_mean, read_yaml, shown, wrong_keys
-from registry import GroupRequest, NameCollisionError, Select, endpoint_name, refuse_collisions
-
-__all__ = ["InferenceConfig", "Select", "Settings", "SettingsError", "Vpc", "load", "read"]
+from settings.problems import checked, did_you_mean, read_yaml, shown, wrong_keys
 
 _PROJECT_FILE: Final = "Pulumi.yaml"
 _INFERENCE_FILE: Final = "config/inference.yaml"
@@ -128,7 +125,7 @@ def load() -> Settings:
     import pulumi
     from pulumi.runtime import config as engine
 
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     problems: list[str] = []
     project = _read_project(root, problems)
     given = {**engine.get_config_env(), **engine.CONFIG.get()}
@@ -417,7 +414,3 @@ def _serve(
         if not any(problem.startswith(f"{_INFERENCE_FILE}: {config.environment}") for problem in problems):
             problems += found
     return {group: made for group, made in served.items() if made}
-
-
-if __name__ == "__main__":
-    print(json.dumps(inference_schema(), indent=2))  # noqa: T201  its output is the schema
