@@ -39,7 +39,8 @@ class PulumiProcess:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
-        self._signals = 0
+        self._starting = False
+        self._signals = self._passed_on = 0
 
     def watch_signals(self) -> None:
         """Take SIGINT and SIGTERM over, for the rest of this process's life."""
@@ -69,6 +70,7 @@ class PulumiProcess:
         return Completed(code, *texts)
 
     def _wait(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], out: int, err: int) -> int:
+        self._starting = True
         try:
             self._child = subprocess.Popen(
                 command,
@@ -81,6 +83,9 @@ class PulumiProcess:
             )
         except FileNotFoundError as error:
             raise RunnerError(NO_ENGINE) from error
+        finally:
+            self._starting = False
+        self._pass_on()  # what came while the CLI was being started
         try:
             return self._child.wait()
         finally:
@@ -88,16 +93,22 @@ class PulumiProcess:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals += 1
-        child = self._child
-        if child is None:
+        if self._starting:
+            return
+        if self._child is None:
             message = f"stopped by {signal.Signals(number).name}; nothing was in flight"
             raise Cancelled(message)
-        if self._signals == 1:
-            print(
-                "stopping: the operation in flight is finished first; a second signal ends at once",
-                file=sys.stderr,
-            )
-        child.send_signal(signal.SIGINT if self._signals == 1 else signal.SIGTERM)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._child and self._passed_on < self._signals:
+            self._passed_on += 1
+            if self._passed_on == 1:
+                print(
+                    "stopping: the operation in flight is finished first; a second signal ends at once",
+                    file=sys.stderr,
+                )
+            self._child.send_signal(signal.SIGINT if self._passed_on == 1 else signal.SIGTERM)
 
 
 def _read(stream: IO[bytes]) -> str:
