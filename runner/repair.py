@@ -1,7 +1,7 @@
 """What must be mended before an update, after runs that were killed and changes that others made. Plain decisions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry import LiveEndpoint
 from runner.errors import ResourceFailure
@@ -64,7 +64,7 @@ def plan_repairs(
     """
     notes: list[str] = []
     adopt = [
-        pending
+        replace(pending, id=pending_name(pending))  # the name is the id of every type that is looked for
         for pending in state.pending_creates
         if found.get(pending.urn) and pending.type != ENDPOINT_TYPE
     ]

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from settings.inference import InferenceConfig
 from registry import LiveEndpoint, Manifest, WantedEndpoint, owner_tags
 from runner.changes import MODEL_TYPE, Change
 from runner.record import Record
@@ -12,6 +11,7 @@ from runner.session import Snapshot
 from runner.stack import Outcome
 from runner.state import ENDPOINT_TYPE, PROVIDER_TYPE, Resource, State
 from settings import Settings
+from settings.inference import InferenceConfig
 
 COMPONENT = "model-deployment:index:ModelEndpoint"
 PREFIX = "urn:pulumi:staging::model-deployment::"
@@ -79,7 +79,7 @@ def provider() -> Resource:
 
 
 def state(*resources: Resource, pending: Sequence[Resource] = (), digest: str = "state-1") -> State:
-    return State(resources, tuple(pending), digest)
+    return State(resources, bool(pending), tuple(pending), digest)
 
 
 def change(op: str, type_: str = ENDPOINT_TYPE, name: str = "churn-staging", **more: Any) -> Change:
@@ -210,7 +210,7 @@ class FakeSession:
         )
         self.registry = FakeRegistry(self.lives)
         self.engine = FakeStack(self.did, self.planned)
-        self.manifests: list[Manifest] = []
+        self.pinned: list[Manifest] = []
 
     def own_tags(self, name: str) -> dict[str, str]:
         return owner_tags("model-deployment", "staging", name)
@@ -240,8 +240,10 @@ class FakeSession:
     def inputs_digest(self, found: Manifest) -> str:
         return f"inputs of {found.digest()}"
 
-    def stack(self, found: Manifest) -> FakeStack:
-        self.manifests.append(found)
+    def pin(self, found: Manifest) -> None:
+        self.pinned.append(found)
+
+    def stack(self) -> FakeStack:
         return self.engine
 
     def warm_up(self) -> None:
