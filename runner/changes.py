@@ -158,7 +158,9 @@ def change_of(metadata: Any) -> Change:
         type=metadata.type,
         endpoint=tags.get(ENDPOINT_TAG) if isinstance(tags, Mapping) else None,
         properties=tuple(sorted({*(metadata.diffs or ()), *(metadata.keys or ())})),
-        package=container.get("modelPackageName") if metadata.type == MODEL_TYPE else None,
+        package=container.get("modelPackageName")
+        if metadata.type == MODEL_TYPE and isinstance(container, Mapping)
+        else None,
     )
 
 

@@ -109,3 +109,9 @@ def test_defect_1_a_state_that_cannot_be_read_is_an_error_and_never_empty(text):
         BackendAccessError, match=r"state cannot be read.*nothing was changed.*Restore the state"
     ):
         parse_state(text)
+
+
+@pytest.mark.parametrize("kind", ["creating", "updating", "deleting"])
+def test_any_operation_that_was_not_ended_makes_the_state_pending(kind):
+    assert parse_state(exported(ENTRY, pending=[{"type": kind, "resource": ENTRY}])).pending
+    assert not parse_state(exported(ENTRY)).pending
