@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import re
 import sys
 import time
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         if entry.writes:
             command.add_argument(
                 "--lock-timeout",
-                type=float,
+                type=_seconds,
                 default=1800.0,
                 metavar="SECONDS",
                 help="wait for another update (default 1800)",
@@ -119,6 +120,17 @@ def _stack_name(text: str) -> str:
         message = f"{text!r} is no stack name: letters, digits, '.', '_' and '-' only"
         raise argparse.ArgumentTypeError(message)
     return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        message = f"{text!r} is no time to wait: seconds, 0 or more"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
 
 
 def _options(args: argparse.Namespace) -> Options:
