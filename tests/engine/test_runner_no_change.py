@@ -63,7 +63,10 @@ def test_a_state_changed_by_hand_is_seen(verified):
 
 def test_a_resource_taken_out_of_the_state_by_hand_is_seen(verified):
     urn = next(each["urn"] for each in verified.state()["resources"] if each["type"].endswith(":RolePolicy"))
-    assert verified.pulumi("state", "delete", urn, "--yes", "--force", "--stack", "staging").code == 0
+    assert (
+        verified.pulumi("state", "delete", urn, "--yes", "--target-dependents", "--stack", "staging").code
+        == 0
+    )
     assert deploy(verified) == "deployed"
 
 

@@ -216,3 +216,10 @@ def test_an_interrupted_installation_ends_its_compiler(tmp_path: Path, number: s
     assert process.returncode == 130
     assert "interrupted" in told
     assert not Path(f"/proc/{written.read_text().strip()}").exists()
+
+
+def test_a_built_engine_keeps_no_automatic_logs_not_even_those_of_its_installation(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "pulumi.log").write_text("of the installation")
+    build.keep_no_logs(tmp_path)
+    assert (tmp_path / "logs").is_file()
