@@ -1,7 +1,8 @@
 """What the runner asks AWS itself, beside the registry: whose an endpoint is, what lives, and the record."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import BackendAccessError, ResourceFailure
@@ -45,8 +46,13 @@ class Cloud:
         found = self._read("sagemaker", "describe_endpoint", EndpointName=name)
         if found is None:
             return None
-        tags = self._client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=found["EndpointArn"])
-        return {tag["Key"]: tag["Value"] for page in tags for tag in page["Tags"]}
+        with _told("sagemaker", "list_tags"):
+            pages = (
+                self._client("sagemaker")
+                .get_paginator("list_tags")
+                .paginate(ResourceArn=found["EndpointArn"])
+            )
+            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
     def delete_endpoint(self, name: str, *, timeout_s: float = 600.0) -> None:
         """Delete an endpoint and wait until its name is free; harmless where there is none.
@@ -103,18 +109,30 @@ class Cloud:
 
     def _read(self, service: str, operation: str, **parameters: Any) -> Any:
         """Call AWS once; None for "there is no such thing"."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
-        call: Callable[..., Any] = getattr(self._client(service), operation)
-        try:
-            return call(**parameters)
-        except ClientError as error:
-            if _is_missing(error):
-                return None
-            raise ResourceFailure(_text(service, operation, error)) from error
-        except BotoCoreError as error:
-            message = f"{service} {operation}: {error}"
-            raise BackendAccessError(message) from error
+        with _told(service, operation):
+            call: Callable[..., Any] = getattr(self._client(service), operation)
+            try:
+                return call(**parameters)
+            except ClientError as error:
+                if _is_missing(error):
+                    return None
+                raise
+
+
+@contextmanager
+def _told(service: str, operation: str) -> Iterator[None]:
+    """Turn what botocore raises, also while it makes a client, into an error for the user."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise ResourceFailure(_text(service, operation, error)) from error
+    except BotoCoreError as error:
+        message = f"{service} {operation}: {error}"
+        raise BackendAccessError(message) from error
 
 
 _READS = {
