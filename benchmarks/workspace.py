@@ -28,8 +28,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 INSTANCE_TYPE, OTHER_INSTANCE_TYPE = "ml.m5.large", "ml.m5.xlarge"
 RUNNER = (sys.executable, "-m", "runner")
 
-_PROGRAM = ("__main__.py", "settings.py", "Pulumi.yaml", "requirements.txt")
-_PACKAGES = ("components", "registry", "runner", "config")
+_NOT_OF_THE_PROGRAM = shutil.ignore_patterns(".*", "__pycache__", "build", "docs", "tests")
 _IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 _BUCKET, _KEY = "models", "model.tar.gz"
 _TRUST = (
@@ -151,12 +150,8 @@ class Project:
     """A copy of the program, so that a change of the checkout meanwhile disturbs no measurement; its own settings."""
 
     def __init__(self, folder: Path, workspace: Workspace) -> None:
-        folder.mkdir()
         self.folder, self._workspace = folder, workspace
-        for name in _PROGRAM:
-            shutil.copy(ROOT / name, folder / name)
-        for name in _PACKAGES:
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT, folder, ignore=_NOT_OF_THE_PROGRAM)
         (folder / ".venv").symlink_to(sys.prefix)
 
     def serve(self, groups: Sequence[str]) -> None:
@@ -172,9 +167,11 @@ class Project:
 
     def use_instances(self, instance_type: str) -> None:
         """Write config/inference.yaml: one instance of this type for each endpoint."""
-        section = {"InstanceType": instance_type, "InstanceCount": 1}
+        sections = {
+            name: {"InstanceType": instance_type, "InstanceCount": 1} for name in ("Staging", "Production")
+        }
         path = self.folder / "config" / "inference.yaml"
-        path.write_text(yaml.safe_dump({"Staging": section, "Production": section}))
+        path.write_text(yaml.safe_dump(sections))
 
 
 def groups_of(count: int) -> list[str]:
