@@ -3,11 +3,10 @@
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -87,14 +86,17 @@ class Session:
         self.cloud = Cloud(self.settings.region)
         self.registry = SageMakerRegistry(self.settings.region)
         self.warm: WarmPlugin | None = None
+        self._background = ThreadPoolExecutor(max_workers=2)
+        self._version: Future[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="model-deployment-")
         self._manifest = Path(self._folder.name) / "manifest.json"
 
     def warm_up(self) -> None:
-        """Begin, in the background, what a preview will wait for: the Automation API's import and the provider plugin."""
+        """Begin, in the background, what a preview will wait for: plugin, Automation API's import, engine's version."""
         if self.warm is None:
             self.warm = WarmPlugin()
-            Thread(target=import_module, args=("runner.stack",), daemon=True).start()
+            self._background.submit(import_module, "runner.stack")
+            self._version = self._background.submit(preflight.engine_version, self.root)
 
     def __enter__(self) -> "Session":
         """Begin."""
@@ -106,6 +108,7 @@ class Session:
         """End the plugin's head start and remove the temporary folder."""
         if self.warm:
             self.warm.close()
+        self._background.shutdown()
         self._folder.cleanup()
 
     @property
@@ -165,11 +168,12 @@ class Session:
         """The engine's side of the stack; its program deploys the manifest that was pinned last."""
         from runner.stack import PulumiStack  # the Automation API takes a second to import
 
+        version = self._version.result() if self._version else preflight.engine_version(self.root)
         return PulumiStack(
             self.root,
             self.name,
             process=self.process,
-            version=preflight.engine_version(self.root),
+            version=version,
             say=self.say,
             env={**ENGINE_VARIABLES, "MODEL_DEPLOYMENT_MANIFEST": str(self._manifest)},
         )
