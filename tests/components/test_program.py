@@ -5,9 +5,9 @@ import pulumi
 import pytest
 from pulumi.resource_hooks import ResourceHookArgs
 
-from settings.inference import InferenceConfig
 from registry import ENDPOINT_TAG, Manifest, RegistryError, WantedEndpoint
 from settings import Settings, Vpc
+from settings.inference import InferenceConfig
 from tests.support.engine import run_program
 from tests.support.program import functions, load_program, run_main
 

@@ -45,11 +45,12 @@ def said():
 
 
 @pytest.fixture
-def session(said, fake_pulumi):
+def session(said, fake_pulumi, monkeypatch):
     """A session of the shipped staging stack; its `pulumi` gives an empty state."""
+    monkeypatch.setattr("runner.session.SageMakerRegistry", lambda _region: Account())
     fake_pulumi(f"print({json.dumps(json.dumps({'deployment': {}}))})")
     with Session(ROOT, "staging", process=PulumiProcess(), say=said.append) as made:
-        made.registry = made.cloud = Account(parameter=RECORD.to_json())
+        made.cloud = Account(parameter=RECORD.to_json())
         made.resolve = lambda: manifest(wanted("iris", now=live()))
         yield made
 
