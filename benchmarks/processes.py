@@ -19,10 +19,9 @@ _ROLES = (
     (r"pulumi-resource-aws", "aws plugin"),
     (r"terraform-provider-aws", "provider binary"),
     (r"-m runner\b", "runner"),
-    (r"^\S*pulumi\b.* stack export\b", "pulumi stack export"),
-    (r"^\S*pulumi\b.* (preview|up|version|destroy)\b", "pulumi"),
-    (r"^\S*terraform (plan|apply)\b", "terraform"),
 )
+_COMMAND = re.compile(r"^(?:\S*/)?(pulumi|terraform)(?: --non-interactive)?((?: [a-z]+)+)")
+_LOOKS_BETWEEN_MEMORY = 4  # the kernel walks all pages to tell a process's memory: too dear for every look
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,7 @@ class TreeWatch:
     root: int
     started: float
     peak_mb: float = 0.0
+    _looks: int = 0
     _costs: dict[tuple[int, int], ProcessCost] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -72,9 +72,11 @@ class TreeWatch:
         stats = read_stats()
         known = {pid for pid, began in self._costs if pid in stats and stats[pid].began == began}
         now = time.monotonic() - self.started
+        with_memory = self._looks % _LOOKS_BETWEEN_MEMORY == 0
+        self._looks += 1
         together = 0.0
         for pid in descendants({pid: stat.parent for pid, stat in stats.items()}, {self.root, *known}):
-            stat, memory = stats[pid], _memory_mb(pid)
+            stat, memory = stats[pid], _memory_mb(pid) if with_memory else 0.0
             together += memory
             cost = self._costs.setdefault((pid, stat.began), ProcessCost("", now, now, 0.0, 0.0))
             cost.role = (
@@ -127,10 +129,15 @@ def descendants(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
 
 
 def role(command_line: str) -> str:
-    """What a process is called in a profile: its role, or its program's name; nothing for a process that has ended."""
+    """What a process is called in a profile: its role, or its program's name; nothing for a process that has ended.
+
+    Of `pulumi` and `terraform` the command belongs to it, such as ``pulumi stack export``.
+    """
     for pattern, name in _ROLES:
         if re.search(pattern, command_line):
             return name
+    if found := _COMMAND.match(command_line):
+        return found[1] + found[2]
     return Path(command_line.split(" ", 1)[0]).name
 
 

@@ -55,7 +55,7 @@ class Report:
 
 def show(report: Report) -> None:
     """Print the report on stdout."""
-    console = Console(highlight=False, width=150)
+    console = Console(highlight=False, width=170)
     machine = report.machine
     console.print(f"\n{report.command}, {machine.at}, {report.seconds:.0f} s, {report.rounds} round(s)")
     console.print(
@@ -74,12 +74,16 @@ def show(report: Report) -> None:
         console.print(f"{missing.benchmark} {'FAILED' if missing.failed else 'left out'}: {missing.reason}")
     for result in report.results:
         for profile in result.profiles:
-            console.print(_profile(result, profile))
+            console.print(
+                f"\n{result.what}, {result.endpoints}: {profile.command}, {profile.seconds:.2f} s watched, "
+                f"peak {profile.peak_mb:.0f} MB (PSS)"
+            )
+            console.print(_profile(profile))
 
 
 def _results(results: Sequence[Result]) -> Table:
     headers = ("benchmark", "what", "size", "s", "beside", "s", "ratio", "target", "", "other figures")
-    table = Table(*headers, title="Medians", title_justify="left")
+    table = Table(*headers, box=None, padding=(0, 2, 0, 0))
     for result in results:
         beside_s, ratio = result.beside_s, result.ratio
         table.add_row(
@@ -99,20 +103,14 @@ def _results(results: Sequence[Result]) -> Table:
 
 def _facts(result: Result) -> dict[str, object]:
     peaks = {
-        f"peak MB of {profile.command.split()[0]}" if number else "peak MB": round(profile.peak_mb)
-        for number, profile in enumerate(result.profiles)
+        "peak MB beside" if profile.command.startswith("terraform") else "peak MB": round(profile.peak_mb)
+        for profile in result.profiles
     }
     return {**result.facts, **peaks}
 
 
-def _profile(result: Result, profile: Profile) -> Table:
-    title = (
-        f"{result.what}, {result.endpoints}: `{profile.command}` {profile.seconds:.2f} s, "
-        f"peak {profile.peak_mb:.0f} MB (PSS)"
-    )
-    table = Table(
-        "process", "from s", "to s", "CPU s", "peak MB", title=title, title_justify="left", min_width=60
-    )
+def _profile(profile: Profile) -> Table:
+    table = Table("process", "from s", "to s", "CPU s", "peak MB", box=None, padding=(0, 2, 0, 0))
     for cost in profile.processes:
         if cost.cpu_s >= _LEAST_CPU_S:
             table.add_row(
