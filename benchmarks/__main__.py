@@ -19,12 +19,16 @@ from sandbox import SandboxError
 from tools import engine
 
 FILE = ROOT / "build" / "benchmarks.json"
+_MODULES = (engine_path, no_change, registry_read, growth)
 BENCHMARKS: Mapping[str, Callable[[Setting], Iterator[Result]]] = {
-    module.NAME: module.run for module in (engine_path, no_change, registry_read, growth)
+    module.NAME: module.run for module in _MODULES
 }
 _ROUNDS = 5
 
-_EPILOG = """each benchmark has a local cloud and a project of its own; nothing of this checkout is touched.
+_EPILOG = """benchmarks:
+{names}
+
+each benchmark has a local cloud and a project of its own; nothing of this checkout is touched.
 exit code: 0 everything was measured or left out with a reason (targets are shown, not enforced), 1 something failed
 """
 
@@ -107,10 +111,11 @@ def _terraform_version() -> str | None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    names = "\n".join(f"  {module.NAME:<14} {str(module.__doc__).splitlines()[0]}" for module in _MODULES)
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure speed and memory on local clouds of their own.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(names=names),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print the JSON document instead of tables")
@@ -119,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         choices=list(BENCHMARKS),
         metavar="NAME",
-        help="one of them; may be repeated: " + ", ".join(BENCHMARKS),
+        help="only this benchmark; may be repeated",
     )
     parser.add_argument(
         "--rounds",

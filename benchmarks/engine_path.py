@@ -130,8 +130,8 @@ def make_sides(place: Workspace, size: int, *, with_terraform: bool) -> Sides:
 
 def _life(sides: Sides, setting: Setting, *, changes: bool) -> Iterator[Result]:
     place = sides.place
-    seconds = _QUICK_ENDPOINT_SECONDS if setting.quick else _ENDPOINT_SECONDS
-    place.sandbox.control.set_endpoint_seconds(seconds if changes else 0)
+    seconds = (_QUICK_ENDPOINT_SECONDS if setting.quick else _ENDPOINT_SECONDS) if changes else 0.0
+    place.sandbox.control.set_endpoint_seconds(seconds)
     limit = None if setting.quick else _CHANGE
     made = sides.measure(
         f"create ({seconds:.0f} s each)", DEPLOY, terraform.APPLY, rounds=1, limit=limit, profiled=False
