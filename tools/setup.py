@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "filled-from"
 LOCKS = (ROOT / "tools" / "bootstrap.txt", ROOT / "requirements-dev.txt")
-OLDEST_PYTHON = (3, 11)
+OLDEST_PYTHON = (3, 11, 4)  # the first 3.11 whose tarfile refuses archives that reach outside of their folder
 
 
 class SetupError(Exception):
@@ -70,10 +70,10 @@ def fill() -> None:
 
 def main() -> int:
     """Fill the environment when it is not; 0 when it is good, 1 with one line of reason when not."""
-    if sys.version_info[:2] < OLDEST_PYTHON:
+    if sys.version_info[:3] < OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:3]))
         print(
-            f"setup: Python {found} found, 3.11 or newer is needed: `make PYTHON=python3.11 …`, "
+            f"setup: Python {found} found, 3.11.4 or newer is needed: `make PYTHON=python3.11 …`, "
             "or install it from your package manager or https://www.python.org/downloads/",
             file=sys.stderr,
         )

@@ -163,6 +163,17 @@ def test_the_scikit_learn_container_needs_to_be_told_its_program(aws: Any, iris:
     assert "SAGEMAKER_PROGRAM" in answer["FailureReason"]
 
 
+def test_a_package_of_the_predecessor_names_its_own_archive_as_the_folder_of_its_code(aws: Any) -> None:
+    program = (
+        b"def model_fn(folder):\n    return 3\n\ndef predict_fn(data, model):\n    return data * model\n"
+    )
+    url = aws.upload(archive({"inference.py": program}), "model.tar.gz")
+    variables = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": url}
+    answer = aws.serve(archive({"inference.py": program}), Image=SKLEARN_IMAGE, Environment=variables)
+    assert answer["EndpointStatus"] == "InService", answer.get("FailureReason")
+    assert json.loads(aws.invoke(b"[1, 2]")) == [3, 6]
+
+
 def test_code_outside_of_the_archive_is_refused(aws: Any, tiny: bytes) -> None:
     answer = aws.serve(tiny, Environment={"SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/../../etc"})
     assert (answer["EndpointStatus"], "/opt/ml/model" in answer["FailureReason"]) == ("Failed", True)

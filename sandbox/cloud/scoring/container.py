@@ -41,7 +41,8 @@ class BadLayout(Exception):
 def find_program(container: Container, unpacked: Path) -> tuple[Path, str]:
     """Find the folder of the code and the name of the program's module.
 
-    SAGEMAKER_SUBMIT_DIRECTORY and SAGEMAKER_PROGRAM decide. Without them the containers on
+    SAGEMAKER_SUBMIT_DIRECTORY and SAGEMAKER_PROGRAM decide; the model's own archive as the directory means its root, as the
+    containers download and unpack it (the predecessor's packages say so). Without them the containers on
     sagemaker-inference-toolkit take `code/inference.py`; the scikit-learn container cannot start.
     Sources: https://github.com/aws/sagemaker-scikit-learn-container (serving.py) and
     https://github.com/aws/sagemaker-inference-toolkit (environment.py).
@@ -60,7 +61,9 @@ def find_program(container: Container, unpacked: Path) -> tuple[Path, str]:
             "in the container's Environment"
         )
     program = program or DEFAULT_PROGRAM
-    folder = _code_folder(variables.get("SAGEMAKER_SUBMIT_DIRECTORY"), unpacked, program)
+    submitted = variables.get("SAGEMAKER_SUBMIT_DIRECTORY")
+    own = submitted is not None and submitted == container.model_data_url
+    folder = unpacked if own else _code_folder(submitted, unpacked, program)
     file = folder / (program if program.endswith(".py") else f"{program}.py")
     if not file.is_file():
         msg = f"{program} is not in {_shown(folder, unpacked)} of the archive; it holds: {_listing(unpacked)}"
@@ -80,8 +83,8 @@ def _code_folder(submitted: str | None, unpacked: Path, program: str) -> Path:
     path = PurePosixPath(submitted)
     if submitted.startswith("s3://") or not path.is_relative_to(MODEL_DIR) or ".." in path.parts:
         msg = (
-            f"SAGEMAKER_SUBMIT_DIRECTORY is {submitted}; the local cloud knows only folders under {MODEL_DIR}, "
-            f"such as {MODEL_DIR}/code"
+            f"SAGEMAKER_SUBMIT_DIRECTORY is {submitted}; the local cloud knows only the model's own archive and "
+            f"folders under {MODEL_DIR}, such as {MODEL_DIR}/code"
         )
         raise BadLayout(msg)
     return unpacked / path.relative_to(MODEL_DIR)
