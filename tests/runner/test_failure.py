@@ -71,9 +71,9 @@ def test_errors_of_resources_are_told_with_their_names():
 
 
 def test_a_resource_that_aws_denies_is_a_failure_of_the_resource_and_not_of_the_backend():
+    denied = "creating IAM Role: AccessDenied: not authorized to perform iam:CreateRole"
     assert (
-        type(of("error: update failed", ("churn-staging-role", "AccessDenied: iam:CreateRole")))
-        is ResourceFailure
+        type(of(f"error: {denied}\nerror: update failed", ("churn-staging-role", denied))) is ResourceFailure
     )
 
 
