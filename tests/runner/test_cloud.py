@@ -111,7 +111,7 @@ def test_every_findable_type_is_tried_above():
         refused(*DENIED),
         refused("ThrottlingException", "Rate exceeded"),
         refused("ValidationException", "odd"),
-        refused("AccessDeniedException", "The role does not exist or may not be assumed"),,
+        refused("AccessDeniedException", "The role does not exist or may not be assumed"),
     ],
 )
 def test_defect_1_a_read_that_fails_is_an_error_and_never_there_is_none(ask, answer):
