@@ -45,6 +45,11 @@ class Profile:
     peak_mb: float
     processes: tuple[ProcessCost, ...]
 
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of CPU of all processes: a busy machine lengthens it far less than the time."""
+        return sum(cost.cpu_s for cost in self.processes)
+
 
 class Commands:
     """Runs commands in one environment; `end_all` ends whatever of them still lives.

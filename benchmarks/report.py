@@ -55,7 +55,7 @@ class Report:
 
 def show(report: Report) -> None:
     """Print the report on stdout."""
-    console = Console(highlight=False, width=170)
+    console = Console(highlight=False, width=200)
     machine = report.machine
     console.print(f"\n{report.command}, {machine.at}, {report.seconds:.0f} s, {report.rounds} round(s)")
     console.print(
@@ -102,11 +102,11 @@ def _results(results: Sequence[Result]) -> Table:
 
 
 def _facts(result: Result) -> dict[str, object]:
-    peaks = {
-        "peak MB beside" if profile.command.startswith("terraform") else "peak MB": round(profile.peak_mb)
-        for profile in result.profiles
-    }
-    return {**result.facts, **peaks}
+    found: dict[str, object] = dict(result.facts)
+    for profile in result.profiles:
+        side = "beside " if profile.command.startswith("terraform") else ""
+        found |= {f"{side}CPU s": f"{profile.cpu_s:.1f}", f"{side}peak MB": round(profile.peak_mb)}
+    return found
 
 
 def _profile(profile: Profile) -> Table:
@@ -120,8 +120,7 @@ def _profile(profile: Profile) -> Table:
                 f"{cost.cpu_s:.2f}",
                 f"{cost.peak_mb:.0f}",
             )
-    total = sum(cost.cpu_s for cost in profile.processes)
-    table.add_row("all", "0.00", f"{profile.seconds:.2f}", f"{total:.2f}", f"{profile.peak_mb:.0f}")
+    table.add_row("all", "0.00", f"{profile.seconds:.2f}", f"{profile.cpu_s:.2f}", f"{profile.peak_mb:.0f}")
     return table
 
 
