@@ -122,7 +122,7 @@ def endpoint_args(stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:
         args["subnets"] = list(config.vpc.subnets)
         args["security_group_ids"] = list(config.vpc.security_group_ids)
     if config.kms_key_id:
-        args["kms_key_arn"] = config.kms_key_id
+        args["kms_key_arn"] = key_arn(stack, wanted, config.kms_key_id)
     if config.capture_destination_s3_uri and config.capture_sampling_percentage is not None:
         args["data_capture"] = {
             "destination_s3_uri": config.capture_destination_s3_uri,
@@ -146,13 +146,26 @@ def with_serving(args: ModelEndpointArgs, config: InferenceConfig) -> ModelEndpo
     return args
 
 
+def key_arn(stack: Settings, wanted: WantedEndpoint, key: str) -> str:
+    """Name a KMS key by ARN, as the provider demands: settings may give its id or its alias."""
+    if key.startswith("arn:"):
+        return key
+    kind = key if key.startswith("alias/") else f"key/{key}"
+    return f"arn:{partition(wanted)}:kms:{stack.region}:{stack.allowed_account}:{kind}"
+
+
+def partition(wanted: WantedEndpoint) -> str:
+    """The partition of all ARNs, such as ``aws``: that of the package."""
+    return wanted.package_arn.split(":")[1]
+
+
 def with_role(args: ModelEndpointArgs, stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:
     """Name the given execution role, or say what a role of the endpoint's own is limited to."""
     if stack.execution_role_arn:
         args["execution_role_arn"] = stack.execution_role_arn
         return args
     args["execution_role"] = {
-        "partition": wanted.package_arn.split(":")[1],
+        "partition": partition(wanted),
         "region": stack.region,
         "account_id": stack.allowed_account,
         "images": list(wanted.images),

@@ -4,7 +4,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_S3_URI = re.compile(r"s3://([^/]+)(?:/(.*))?")
+# A package may also name its artifact by URL: virtual-hosted or path style.
+_S3_URI = re.compile(
+    r"s3://(?P<b1>[^/]+)(?:/(?P<k1>.*))?"
+    r"|https://(?P<b2>[^/]+)\.s3[.-][a-z0-9.-]*amazonaws\.com(?:\.cn)?/(?P<k2>.*)"
+    r"|https://s3[.-][a-z0-9.-]*amazonaws\.com(?:\.cn)?/(?P<b3>[^/]+)/(?P<k3>.*)"
+)
 # 123456789012.dkr.ecr.us-east-1.amazonaws.com/team/scikit:1.2 or …@sha256:…; aws-cn ends in .amazonaws.com.cn
 _ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
 
@@ -40,7 +45,7 @@ def execution_policy(
         images: image URIs; those in ECR give pull rights on their repository, others need none.
         model_data_urls: ``s3://bucket/key`` of the artifacts; rights are on the bucket, so a new version changes nothing.
         capture_destination_s3_uri: where data capture writes, or no right to write.
-        kms_key_arn: key of artifacts and capture, or no right to any key. Only an ARN names a key.
+        kms_key_arn: ARN of the key of artifacts and capture, or of its alias; no right to any key when left out.
         in_vpc: whether the endpoint has network interfaces in a VPC.
 
     Returns:
@@ -57,9 +62,7 @@ def execution_policy(
         target = f"arn:{partition}:s3:::{bucket}/{prefix.rstrip('/') + '/' if prefix else ''}*"
         statements.append(_allow("WriteCapturedData", ["s3:PutObject"], [target]))
     if kms_key_arn:
-        statements.append(
-            _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"], [kms_key_arn])
-        )
+        statements.append(_use_key(kms_key_arn))
     if in_vpc:
         statements.append(_join_vpc())
     return _document(statements)
@@ -76,9 +79,12 @@ def _allow(sid: str, actions: list[str], resources: list[str]) -> Statement:
 def _s3_parts(uri: str) -> tuple[str, str]:
     match = _S3_URI.fullmatch(uri)
     if not match:
-        message = f"not an S3 URI: {uri!r}; expected s3://bucket/key"
+        message = (
+            f"not an S3 URI: {uri!r}; expected s3://bucket/key, or set executionRoleArn to a role of your own"
+        )
         raise ValueError(message)
-    return match[1], match[2] or ""
+    bucket = match["b1"] or match["b2"] or match["b3"]
+    return bucket, match["k1"] or match["k2"] or match["k3"] or ""
 
 
 def _read_artifacts(partition: str, buckets: list[str]) -> list[Statement]:
@@ -114,6 +120,21 @@ def _write_logs_and_metrics(
     metrics["Condition"] = {"StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]}}
     actions = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     return [_allow("WriteLogs", actions, [group, f"{group}:*"]), metrics]
+
+
+def _use_key(arn: str) -> Statement:
+    """Rights on one key. A policy cannot name an alias as its resource, only as a condition on the account's keys.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html (read 2026-11).
+    """
+    actions = ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"]
+    prefix, _, alias = arn.partition(":alias/")
+    if not alias:
+        return _allow("UseKey", actions, [arn])
+    # "key/*": the alias, in the condition, names the one key.
+    statement = _allow("UseKey", actions, [f"{prefix}:key/*"])
+    statement["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [f"alias/{alias}"]}}
+    return statement
 
 
 def _join_vpc() -> Statement:

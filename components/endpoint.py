@@ -71,7 +71,7 @@ class ModelEndpointArgs(TypedDict):
     execution_role: NotRequired[ExecutionRoleArgs]
     """Make a role of the endpoint's own, with the least that it needs."""
     kms_key_arn: NotRequired[str]
-    """Key (ARN, id or alias) of the instances' volumes and of captured data. AWS's own when left out. New configuration."""
+    """Key, by its ARN or its alias's, of volumes and captured data. AWS's own when left out. New configuration."""
     subnets: NotRequired[list[str]]
     """Subnets of the containers, 1-16, with ``security_group_ids``. SageMaker's own network when left out. New model."""
     security_group_ids: NotRequired[list[str]]
@@ -174,7 +174,6 @@ class ModelEndpoint(pulumi.ComponentResource):
             opts=self._child(),
         )
         capture = self._args.get("data_capture")
-        key = self._args.get("kms_key_arn", "")
         document = _iam.execution_policy(
             partition=limits["partition"],
             region=limits["region"],
@@ -183,7 +182,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             images=limits["images"],
             model_data_urls=limits["model_data_urls"],
             capture_destination_s3_uri=capture["destination_s3_uri"] if capture else None,
-            kms_key_arn=key if key.startswith("arn:") else None,
+            kms_key_arn=self._args.get("kms_key_arn"),
             in_vpc="subnets" in self._args,
         )
         policy = iam.RolePolicy(

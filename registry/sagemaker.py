@@ -14,7 +14,7 @@ from registry.answers import (
     required,
     serving_variants,
 )
-from registry.errors import RegistryError, UnknownGroupError
+from registry.errors import AccessRefusedError, RegistryError, UnknownGroupError
 from registry.failures import is_missing, translate
 from registry.values import LiveEndpoint, Package
 
@@ -229,16 +229,25 @@ def _at_once(read: Callable[[_Item], _Result], items: Collection[_Item]) -> list
 
 
 def _client(service: str, region: str) -> Any:
-    """Make a client from the environment's credentials; botocore alone, as boto3 adds only time to import."""
+    """Make a client from the environment's credentials; botocore alone, as boto3 adds only time to import.
+
+    Raises:
+        AccessRefusedError: the environment names an AWS profile or a configuration that is not there.
+    """
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 
-    session = Session()
-    attempts = session.get_config_variable("max_attempts") or _ATTEMPTS
-    config = Config(
-        retries={"mode": "adaptive", "total_max_attempts": attempts},
-        max_pool_connections=READS_AT_ONCE,
-        connect_timeout=10,
-        read_timeout=30,
-    )
-    return session.create_client(service, region_name=region, config=config)
+    try:
+        session = Session()
+        attempts = session.get_config_variable("max_attempts") or _ATTEMPTS
+        config = Config(
+            retries={"mode": "adaptive", "total_max_attempts": attempts},
+            max_pool_connections=READS_AT_ONCE,
+            connect_timeout=10,
+            read_timeout=30,
+        )
+        return session.create_client(service, region_name=region, config=config)
+    except BotoCoreError as error:
+        message = f"no {service} client can be made: {error}. Correct AWS_PROFILE or the AWS configuration, then run again"
+        raise AccessRefusedError(message) from error

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
 MODEL_TYPE = "aws:sagemaker/model:Model"
+_COMPONENT_TYPE = "model-deployment:index:ModelEndpoint"
 
 # Steps that change nothing, or that are the hidden halves of a replacement.
 _QUIET_OPS = frozenset(
@@ -156,12 +157,18 @@ def change_of(metadata: Any) -> Change:
         op=_op(metadata.op),
         urn=metadata.urn,
         type=metadata.type,
-        endpoint=tags.get(ENDPOINT_TAG) if isinstance(tags, Mapping) else None,
+        endpoint=(tags.get(ENDPOINT_TAG) if isinstance(tags, Mapping) else None) or _component(new or old),
         properties=tuple(sorted({*(metadata.diffs or ()), *(metadata.keys or ())})),
         package=container.get("modelPackageName")
         if metadata.type == MODEL_TYPE and isinstance(container, Mapping)
         else None,
     )
+
+
+def _component(state: Any) -> str | None:
+    """Name of the ModelEndpoint that is the resource's parent: a policy has no tags."""
+    parent = str(getattr(state, "parent", "") or "")
+    return parent.rsplit("::", 1)[1] if _COMPONENT_TYPE in parent else None
 
 
 def _op(op: Any) -> str:

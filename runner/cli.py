@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,6 +72,10 @@ def main(argv: Sequence[str]) -> int:
         return _fail(error, as_json=args.json)
     except RegistryError as error:
         return _fail(_translated(error), as_json=args.json)
+    except Exception as error:  # noqa: BLE001  the last resort: a defect of ours must still end with a document and a code
+        traceback.print_exc()
+        text = f"unexpected {type(error).__name__}: {error}. This is a defect of the runner; please report the lines above"
+        return _fail(RunnerError(text), as_json=args.json)
     report = replace(report, seconds=round(time.monotonic() - started, 2))
     if args.json:
         print(report.to_json())

@@ -12,7 +12,7 @@ from runner.changes import Change, removed_endpoints
 from runner.cloud import FINDABLE_TYPES
 from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, RunnerError, StackBusy
 from runner.guards import count
-from runner.locks import LockedError, is_gone
+from runner.locks import LockedError, StateChangedError, is_gone
 from runner.repair import Repairs, pending_name, plan_repairs, unknown_endpoints
 from runner.report import Report, Row, rows_of
 from runner.session import PREVIEW_VARIABLES, Session, Snapshot
@@ -95,6 +95,10 @@ def when_unlocked(
     while True:
         try:
             return attempt()
+        except StateChangedError as changed:
+            if time.monotonic() >= deadline:
+                raise StackBusy(str(changed)) from changed
+            session.say(f"{changed}; beginning anew")
         except LockedError as locked:
             if locked.holders and all(map(is_gone, locked.holders)) and takeovers < _MOST_TAKEOVERS:
                 takeovers += 1
@@ -119,12 +123,14 @@ def _deploy(session: Session, options: Options) -> Report:
     seen = settled(session, after_interruption(session, stack, seen))
     repairs = repairs_for(session, seen)
     mend(session, stack, repairs)
+    planned_on = session.state().digest if repairs else seen.state.digest
     planned = _ask(session, stack, seen)
     refuse_unwanted(session, seen, planned.changes, options)
     changes = planned.changes
     # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
     is_tidy = seen.recorded is not None and seen.recorded.state == seen.state.digest
     if changes or repairs or not is_tidy:
+        _refuse_stale(session, planned_on)
         _remove(session, stack, seen, _moved(session, seen))
         changes = _up(session, stack, seen)
     after = session.state()
@@ -138,6 +144,17 @@ def _record(
     session: Session, seen: Snapshot, state: State, live: Mapping[str, LiveEndpoint | None]
 ) -> record.Record:
     return record.Record(session.inputs_digest(seen.manifest), state.digest, record.live_digest(live))
+
+
+def _refuse_stale(session: Session, planned_on: str) -> None:
+    """Begin anew when another run has changed the state since the preview: the guards judged something else.
+
+    Raises:
+        StateChangedError: it has.
+    """
+    if session.state().digest != planned_on:
+        message = "another run has changed the stack since this one's preview; nothing was deployed"
+        raise StateChangedError(message)
 
 
 def _ask(session: Session, stack: "PulumiStack", seen: Snapshot) -> "Outcome":
@@ -322,7 +339,7 @@ def _expected(manifest: Manifest, state: State) -> dict[str, str]:
     """Configuration by wanted endpoint; an endpoint that the state lacks has none that could be right."""
     known = state.endpoints()
     return {
-        name: str(known[name].inputs.get("endpointConfigName", "")) if name in known else "(never deployed)"
+        name: str(known[name].inputs.get("endpointConfigName", "")) if name in known else ""
         for name in _names(manifest)
     }
 

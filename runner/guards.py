@@ -29,7 +29,7 @@ def too_many_removals(removed: Sequence[str], *, most: int, allowed: bool) -> st
         return None
     listed = ", ".join(removed)
     return (
-        f"this run would delete {count(removed)}: {listed}; maxRemovals of this stack is {most}; nothing was changed. "
+        f"this run would delete {count(removed)}: {listed}; maxRemovals of this stack is {most}; nothing was deployed. "
         "If that is meant, repeat with --allow-removals"
     )
 
@@ -54,7 +54,7 @@ def refused_move(names: Sequence[str]) -> str:
     """Say why the endpoints must be made anew, and how."""
     return (
         f"{_ONE_WAY}: {', '.join(names)}. It must be deleted and made anew, without an answer in between; "
-        "nothing was changed. If that is meant, repeat with --allow-removals"
+        "nothing was deployed. If that is meant, repeat with --allow-removals"
     )
 
 

@@ -42,6 +42,10 @@ class LockedError(RunnerError):
         self.holders = holders
 
 
+class StateChangedError(RunnerError):
+    """Another run ended between this one's preview and its update; what the guards judged is no longer what would happen."""
+
+
 def holders_in(text: str) -> tuple[Holder, ...]:
     """Read the holders out of the CLI's message; a line that cannot be read makes the answer empty: nobody is known."""
     found = []

@@ -6,6 +6,7 @@ unreadable one, or any difference, the full path runs.
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -64,6 +65,7 @@ def inputs_digest(root: Path, manifest: str, settings: str) -> str:
     digest = hashlib.sha256(f"{manifest}\n{settings}\n".encode())
     for path in _program(root):
         digest.update(f"{path.relative_to(root)}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+    digest.update(f"python {sys.version}\n".encode())
     for library in _LIBRARIES:
         digest.update(f"{library}=={_installed(library)}\n".encode())
     return digest.hexdigest()

@@ -5,7 +5,7 @@ import re
 _PATTERNS = (
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),  # AWS access key ids
     re.compile(r"\bpul-[0-9a-f]{40}\b"),  # Pulumi access tokens
-    re.compile(r"(?i)(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # user:password in a URL
+    re.compile(r"(?i)(?<=://)[^/\s@]+(?=@)"),  # user:password or a token in a URL
     re.compile(
         r"(?i)(?P<name>(?:aws_secret_access_key|aws_session_token|x-amz-security-token|x-amz-signature|pulumi_access_token"
         r"|pulumi_config_passphrase|password|secret|token)[\"']?\s*[:=]\s*)"

@@ -84,7 +84,10 @@ def plan_repairs(
                 f"taking endpoint {name} over: it lives and carries this stack's tags, the state does not know it"
             )
     failed = [name for name, endpoint in sorted(live.items()) if _is_failed(endpoint)]
-    notes += [f"deleting endpoint {name}, which never served: {_reason(live[name])}" for name in failed]
+    notes += [
+        f"deleting endpoint {name}: it is Failed, and AWS allows nothing else ({_reason(live[name])})"
+        for name in failed
+    ]
     refresh = _drifted(state, live, notes)
     return Repairs(tuple(failed), tuple(adopt), tuple(refresh), tuple(notes))
 

@@ -71,7 +71,8 @@ def rows_of(
 ) -> tuple[Row, ...]:
     """One row for each wanted endpoint and for each that the changes remove, by name."""
     versions = {wanted.name: wanted.package_version for wanted in manifest.endpoints}
-    names = sorted({*versions, *(change.endpoint for change in changes if change.endpoint)})
+    gone = {each.endpoint for each in changes if each.endpoint and each.type == ENDPOINT_TYPE}
+    names = sorted({*versions, *gone})
     rows = []
     for name in names:
         own = [change for change in changes if change.endpoint == name]

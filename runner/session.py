@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -84,12 +85,16 @@ class Session:
         self.root, self.name, self.process, self.say = root, stack, process, say
         self.settings = read_settings(root, stack)
         self.cloud = Cloud(self.settings.region)
-        self.registry = SageMakerRegistry(self.settings.region)
         self.warm: WarmPlugin | None = None
         self._background = ThreadPoolExecutor(max_workers=2)
         self._version: Future[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="model-deployment-")
         self._manifest = Path(self._folder.name) / "manifest.json"
+
+    @cached_property
+    def registry(self) -> SageMakerRegistry:
+        """The registry's reader, made when it is first asked: `check` needs no credentials."""
+        return SageMakerRegistry(self.settings.region)
 
     def warm_up(self) -> None:
         """Begin, in the background, what a preview will wait for: plugin, Automation API's import, engine's version."""

@@ -63,6 +63,8 @@ def _problem(name: str, config: str, live: LiveEndpoint | None) -> str | None:
     if live is None:
         return f"{name}: there is no such endpoint"
     reason = f" AWS's reason: {live.failure_reason}" if live.failure_reason else ""
+    if not config:
+        return f"{name} is {live.status} on {live.config}, and this stack's state does not know it.{reason}"
     if live.status != "InService":
         return f"{name} is {live.status} on {live.config}, not InService on {config}.{reason}"
     if live.config != config:

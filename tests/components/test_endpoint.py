@@ -222,13 +222,16 @@ def test_an_own_role_may_do_what_its_endpoint_needs_and_no_more():
     }
 
 
-def test_a_key_that_is_not_named_by_its_arn_gives_the_own_role_no_right():
+def test_a_key_named_by_its_alias_gives_the_own_role_rights_on_that_alias_alone():
     args = {
         **without(INSTANCES, "execution_role_arn"),
         "execution_role": OWN_ROLE,
-        "kms_key_arn": "alias/models",
+        "kms_key_arn": "arn:aws:kms:us-east-1:123456789012:alias/models",
     }
-    assert "UseKey" not in build(args).one("RolePolicy").inputs["policy"]
+    policy = json.loads(build(args).one("RolePolicy").inputs["policy"])
+    (statement,) = (each for each in policy["Statement"] if each["Sid"] == "UseKey")
+    assert statement["Resource"] == ["arn:aws:kms:us-east-1:123456789012:key/*"]
+    assert statement["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/models"]}}
 
 
 def test_defect_29_an_own_role_in_another_partition_names_that_partition_only():

@@ -23,7 +23,7 @@ from runner.errors import (
     StackBusy,
     StackMissing,
 )
-from runner.locks import LockedError
+from runner.locks import LockedError, StateChangedError
 from runner.report import Report, Row
 
 COMMANDS = ("check", "resolve", "preview", "deploy", "verify", "status", "destroy")
@@ -137,7 +137,7 @@ def test_every_class_of_error_is_among_those_tried():
         return {base, *(each for child in base.__subclasses__() for each in all_of(child))}
 
     told = {kind for kind in all_of(RunnerError) | all_of(RegistryError) if not kind.__name__.startswith("_")}
-    assert told == {kind for kind, _ in EXITS} | {LockedError}
+    assert told == {kind for kind, _ in EXITS} | {LockedError, StateChangedError}
 
 
 def test_no_secret_is_told_in_an_error(asked, monkeypatch, capsys):

@@ -171,8 +171,28 @@ def test_an_endpoint_that_still_rolls_back_after_the_update_is_waited_for():
 
 def test_an_endpoint_that_the_update_left_out_of_the_state_fails_the_run():
     session = updating(states=[BEFORE, EMPTY])
-    with pytest.raises(ResourceFailure, match=r"not \(never deployed\)"):
+    with pytest.raises(ResourceFailure, match="state does not know it"):
         deploy.deploy(session, Options())
+
+
+def test_a_state_that_another_run_changed_after_the_preview_is_judged_anew():
+    session = updating(states=[BEFORE, AFTER], recorded=None)
+    told = iter([BEFORE, AFTER])
+    session.state = lambda: next(told, AFTER)
+    report = deploy.deploy(session, Options(lock_timeout_s=60))
+    assert report.result == "deployed"
+    assert "another run has changed the stack" in " ".join(session.said)
+    assert did(session).count("preview") == 2
+    assert did(session).count("up") == 1
+
+
+def test_a_state_that_keeps_changing_ends_busy_when_the_time_is_up():
+    session = updating(states=[BEFORE, AFTER], recorded=None)
+    told = iter([BEFORE, AFTER])
+    session.state = lambda: next(told)
+    with pytest.raises(StackBusy, match="nothing was deployed"):
+        deploy.deploy(session, Options(lock_timeout_s=0))
+    assert "up" not in did(session)
 
 
 def test_a_failed_update_tells_the_engines_error_and_aws_reason():

@@ -93,7 +93,7 @@ def test_a_failed_endpoint_is_deleted_and_read_again_and_its_reason_told():
     repairs = plan(state(component(), endpoint()), now)
     assert (repairs.remove, repairs.refresh, repairs.adopt) == (("churn-staging",), (URN,), ())
     assert len(repairs.notes) == 1
-    assert repairs.notes[0].endswith(": no such image")
+    assert repairs.notes[0].endswith("(no such image)")
 
 
 def test_a_failed_endpoint_that_the_state_does_not_know_is_deleted_and_not_taken_over():

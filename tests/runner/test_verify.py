@@ -60,7 +60,7 @@ def test_verify_fails_on_anything_else(now, said):
 
 
 def test_verify_fails_on_a_wanted_endpoint_that_was_never_deployed():
-    with pytest.raises(ResourceFailure, match="never deployed"):
+    with pytest.raises(ResourceFailure, match="state does not know it"):
         verify.verify(FakeSession([fakes.state()], [SERVING]))
 
 

@@ -190,7 +190,10 @@ class FakeStack:
 
 @dataclass
 class FakeSession:
-    """One stack as the sequence sees it. ``states`` and ``lives`` are given one after another; the last one stays."""
+    """One stack as the sequence sees it. ``states`` and ``lives`` are given one after another; the last one stays.
+
+    A state stays, too, until the stack is looked at anew or the engine has worked on it.
+    """
 
     states: list[State]
     lives: list[Mapping[str, LiveEndpoint | None]]
@@ -204,6 +207,7 @@ class FakeSession:
     def __post_init__(self) -> None:
         self.name, self.parameter, self.warm = "staging", "/model-deployment/staging/record", None
         self.did: list[tuple[Any, ...]] = []
+        self._told, self._now = 0, None
         self.said: list[str] = []
         self.cloud = FakeCloud(
             self.did, tags={each.name: self.own_tags(each.name) for each in self.endpoints}
@@ -228,6 +232,7 @@ class FakeSession:
 
     def look(self) -> Snapshot:
         self.on_look()
+        self._now = None
         self.check_account()
         found = self.resolve()
         return Snapshot(
@@ -235,7 +240,11 @@ class FakeSession:
         )
 
     def state(self) -> State:
-        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        worked = any(what in {"up", "refresh", "adopt", "destroy"} for what, *_ in self.did[self._told :])
+        if worked or self._now is None:
+            self._now = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        self._told = len(self.did)
+        return self._now
 
     def inputs_digest(self, found: Manifest) -> str:
         return f"inputs of {found.digest()}"

@@ -169,3 +169,15 @@ def test_defect_29_no_partition_is_fixed(partition):
     key = f"arn:{partition}:kms:us-east-1:123456789012:key/1"
     text = json.dumps(_iam.execution_policy(**{**ALL, "partition": partition, "kms_key_arn": key}))
     assert {*re.findall(r"arn:([^:]+):", text)} == {partition}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://artifacts.s3.us-east-1.amazonaws.com/iris/1/model.tar.gz",
+        "https://s3.us-east-1.amazonaws.com/artifacts/iris/1/model.tar.gz",
+        "https://artifacts.s3.cn-north-1.amazonaws.com.cn/iris/1/model.tar.gz",
+    ],
+)
+def test_an_artifact_named_by_url_gives_rights_on_its_bucket(url):
+    assert statements(model_data_urls=[url])["ReadArtifacts"]["Resource"] == ["arn:aws:s3:::artifacts/*"]

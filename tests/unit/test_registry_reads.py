@@ -475,3 +475,10 @@ def test_sixteen_reads_are_in_flight_at_once_and_never_more():
     client = CountingClient([f"{ARN}/churn/{version}" for version in range(1, 65)])
     assert len(SageMakerRegistry("us-east-1", client=client).read_packages("churn")) == 64
     assert client.most == 16
+
+
+def test_an_aws_profile_that_is_not_there_is_an_error_that_names_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    with pytest.raises(AccessRefusedError, match="nowhere"):
+        SageMakerRegistry("us-east-1")
