@@ -40,11 +40,7 @@ def main(argv: Sequence[str]) -> int:
         print("the benchmarks watch processes by Linux's /proc; this is another system", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, _stop)
-    try:
-        report = measure(args.only or list(BENCHMARKS), rounds=args.rounds, quick=args.quick, argv=argv)
-    except (KeyboardInterrupt, _StoppedError):
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
+    report = measure(args.only or list(BENCHMARKS), rounds=args.rounds, quick=args.quick, argv=argv)
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(report.to_json() + "\n")
     if args.json:
@@ -70,6 +66,9 @@ def measure(names: Sequence[str], *, rounds: int, quick: bool, argv: Sequence[st
         except (BenchmarkError, SandboxError) as error:
             unmeasured.append(Unmeasured(name, str(error), failed=True))
             say(f"  failed: {error}")
+        except (KeyboardInterrupt, _StoppedError):
+            unmeasured.append(Unmeasured(name, "stopped by a signal; so were those after it", failed=True))
+            break
     return Report(
         command=" ".join(["python -m benchmarks", *argv]),
         quick=quick,

@@ -267,6 +267,17 @@ def test_a_benchmark_that_fails_is_told_keeps_its_figures_and_does_not_stop_the_
     assert measured.unmeasured == (Unmeasured("one", "it broke", failed=True),)
 
 
+def test_a_stopped_run_keeps_what_it_has_measured_and_measures_no_more(monkeypatch):
+    def stopped(_setting):
+        yield RESULT
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "BENCHMARKS", {"one": stopped, "two": stopped})
+    measured = command_line.measure(["one", "two"], rounds=1, quick=True, argv=[])
+    assert measured.results == (RESULT,)
+    assert [(each.benchmark, each.failed) for each in measured.unmeasured] == [("one", True)]
+
+
 @pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--rounds", "x"], ["--only", "nothing"]])
 def test_what_cannot_be_measured_is_refused_before_anything_starts(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
