@@ -27,15 +27,15 @@ setup: venv     ## virtual environment and Pulumi engine, cached; harmless to re
 venv:
 	@$(PYTHON) tools/setup.py
 
-lock:           ## write requirements*.txt anew from pyproject.toml
+lock: venv      ## write requirements*.txt anew from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) pyproject.toml --group dev -o requirements-dev.txt
 	$(COMPILE) tools/bootstrap.in -o tools/bootstrap.txt
 
-schema:         ## write config/inference.schema.json anew from settings/
+schema: venv    ## write config/inference.schema.json anew from settings/
 	@$(PY) -m settings > config/inference.schema.json
 
-bench:          ## measure speed and memory, as a table and as JSON
+bench: setup    ## measure speed and memory, as a table and as JSON
 	@$(PY) -m benchmarks
 
 clean:          ## stop the local cloud and remove what was made in this checkout

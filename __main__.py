@@ -5,6 +5,7 @@ answer over as a file, named by MODEL_DEPLOYMENT_MANIFEST; without it the progra
 """
 
 import asyncio
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,14 @@ def delete_guard(region: str) -> pulumi.ResourceHook:
     (https://github.com/hashicorp/terraform-provider-aws/issues/46663): without this, the configuration that still
     serves would be deleted next. Any doubt, such as a refused read, keeps the resource.
     """
+    registry = functools.cache(
+        lambda: SageMakerRegistry(region)
+    )  # a client takes a fifth of a second to make
 
     def refuse_delete_in_use(args: pulumi.ResourceHookArgs) -> None:
         endpoint = ((args.old_inputs or {}).get("tags") or {}).get(ENDPOINT_TAG)
         if endpoint:
-            reason = refusal(endpoint, args.id, SageMakerRegistry(region).in_use(endpoint))
+            reason = refusal(endpoint, args.id, registry().in_use(endpoint))
             if reason:
                 raise pulumi.RunError(reason)
 

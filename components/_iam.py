@@ -33,7 +33,8 @@ def execution_policy(
     model_data_urls: Iterable[str],
     capture_destination_s3_uri: str | None = None,
     kms_key_arn: str | None = None,
-    in_vpc: bool = False,
+    subnets: Iterable[str] = (),
+    security_group_ids: Iterable[str] = (),
 ) -> dict[str, Any]:
     """What the containers of one endpoint may do: read their artifacts, pull their images, write their logs and metrics.
 
@@ -46,7 +47,8 @@ def execution_policy(
         model_data_urls: ``s3://bucket/key`` of the artifacts; rights are on the bucket, so a new version changes nothing.
         capture_destination_s3_uri: where data capture writes, or no right to write.
         kms_key_arn: ARN of the key of artifacts and capture, or of its alias; no right to any key when left out.
-        in_vpc: whether the endpoint has network interfaces in a VPC.
+        subnets: ids of the subnets that get the endpoint's network interfaces; none without a VPC.
+        security_group_ids: ids of the interfaces' security groups.
 
     Returns:
         The policy document, the same for the same input whatever its order.
@@ -63,8 +65,11 @@ def execution_policy(
         statements.append(_allow("WriteCapturedData", ["s3:PutObject"], [target]))
     if kms_key_arn:
         statements.append(_use_key(kms_key_arn))
-    if in_vpc:
-        statements.append(_join_vpc())
+    if subnets:
+        prefix = f"arn:{partition}:ec2:{region}:{account_id}"
+        places = [*(f"{prefix}:subnet/{each}" for each in subnets)]
+        places += [f"{prefix}:security-group/{each}" for each in security_group_ids]
+        statements += _join_vpc(f"{prefix}:network-interface/*", places)
     return _document(statements)
 
 
@@ -137,17 +142,27 @@ def _use_key(arn: str) -> Statement:
     return statement
 
 
-def _join_vpc() -> Statement:
-    actions = [
-        "ec2:CreateNetworkInterface",
+def _join_vpc(interfaces: str, places: list[str]) -> list[Statement]:
+    """Rights on network interfaces in the given subnets and security groups.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html (read 2026-11).
+    """
+    change = [
         "ec2:CreateNetworkInterfacePermission",
         "ec2:DeleteNetworkInterface",
         "ec2:DeleteNetworkInterfacePermission",
+    ]
+    look = [
         "ec2:DescribeDhcpOptions",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
         "ec2:DescribeVpcs",
     ]
-    # "*": the interfaces do not exist yet, and the Describe actions know no resource.
-    return _allow("JoinVpc", actions, ["*"])
+    return [
+        _allow("JoinVpc", ["ec2:CreateNetworkInterface"], [interfaces, *places]),
+        # "network-interface/*": the interfaces get their names when they are made.
+        _allow("ChangeInterfaces", change, [interfaces]),
+        # "*": the Describe actions know no resource.
+        _allow("DescribeVpc", look, ["*"]),
+    ]

@@ -183,10 +183,15 @@ class ModelEndpoint(pulumi.ComponentResource):
             model_data_urls=limits["model_data_urls"],
             capture_destination_s3_uri=capture["destination_s3_uri"] if capture else None,
             kms_key_arn=self._args.get("kms_key_arn"),
-            in_vpc="subnets" in self._args,
+            subnets=self._args.get("subnets", []),
+            security_group_ids=self._args.get("security_group_ids", []),
         )
         policy = iam.RolePolicy(
-            f"{self._name}-policy", role=role.id, policy=json.dumps(document), opts=self._child()
+            f"{self._name}-policy",
+            role=role.id,
+            policy=json.dumps(document),
+            # Another policy is made beside the old one, which goes last: what serves until then keeps its rights.
+            opts=self._child(replace_on_changes=["policy"]),
         )
         return role.arn, [policy]
 

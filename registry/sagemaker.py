@@ -248,6 +248,6 @@ def _client(service: str, region: str) -> Any:
             read_timeout=30,
         )
         return session.create_client(service, region_name=region, config=config)
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:
         message = f"no {service} client can be made: {error}. Correct AWS_PROFILE or the AWS configuration, then run again"
         raise AccessRefusedError(message) from error

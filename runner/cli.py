@@ -14,8 +14,8 @@ from pathlib import Path
 from registry import AccessRefusedError, NameCollisionError, RegistryError, UnknownGroupError
 from runner import deploy, verify
 from runner.deploy import Options
-from runner.errors import BackendAccessError, ResourceFailure, RunnerError, SettingsRefused
-from runner.process import PulumiProcess
+from runner.errors import BackendAccessError, Cancelled, ResourceFailure, RunnerError, SettingsRefused
+from runner.process import Interrupted, PulumiProcess
 from runner.redact import redact
 from runner.report import Report, show
 from runner.session import Session, find_root
@@ -70,6 +70,8 @@ def main(argv: Sequence[str]) -> int:
             report = _COMMANDS[args.command].run(session, _options(args))
     except RunnerError as error:
         return _fail(error, as_json=args.json)
+    except Interrupted as stopped:
+        return _fail(Cancelled(str(stopped)), as_json=args.json)
     except RegistryError as error:
         return _fail(_translated(error), as_json=args.json)
     except Exception as error:  # noqa: BLE001  the last resort: a defect of ours must still end with a document and a code

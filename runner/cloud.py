@@ -97,6 +97,14 @@ class Cloud:
         """
         self._read("ssm", "delete_parameter", Name=name)
 
+    def delete_object(self, bucket: str, key: str) -> None:
+        """Delete an object of S3; harmless where there is none.
+
+        Raises:
+            ResourceFailure: the deletion failed.
+        """
+        self._read("s3", "delete_object", Bucket=bucket, Key=key)
+
     def _client(self, service: str) -> Any:
         if service not in self._clients:
             import boto3

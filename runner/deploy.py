@@ -14,9 +14,9 @@ from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, Ru
 from runner.guards import count
 from runner.locks import LockedError, StateChangedError, is_gone
 from runner.repair import Repairs, pending_name, plan_repairs, unknown_endpoints
-from runner.report import Report, Row, rows_of
+from runner.report import Report, Row, package_of, rows_of
 from runner.session import PREVIEW_VARIABLES, Session, Snapshot
-from runner.state import State
+from runner.state import ENDPOINT_TYPE, State
 
 if TYPE_CHECKING:
     from runner.stack import Outcome, PulumiStack
@@ -57,7 +57,11 @@ def preview(session: Session, options: Options) -> Report:
     session.warm_up()
     seen = session.look()
     stack = session.stack()
-    repairs = repairs_for(session, seen)
+    if seen.state.pending:
+        session.say(
+            "another run is at work, or one was interrupted: deploy would wait for it, or mend what it left"
+        )
+    repairs = Repairs() if seen.state.pending else repairs_for(session, seen)
     for note in repairs.notes:
         session.say(f"deploy would mend first: {note}")
     outcome = _ask(session, stack, seen)
@@ -103,11 +107,11 @@ def when_unlocked(
             if locked.holders and all(map(is_gone, locked.holders)) and takeovers < _MOST_TAKEOVERS:
                 takeovers += 1
                 session.say(f"{locked}, which has ended without releasing it; taking the lock over")
-                session.unlock()
+                session.unlock(locked.holders)
                 continue
             now = time.monotonic()
             if now >= deadline:
-                raise StackBusy(_busy(locked, timeout_s)) from locked
+                raise StackBusy(_busy(locked, timeout_s, session.name)) from locked
             if now - said >= _LOCK_NEWS_S:
                 said = now
                 session.say(f"{locked}; waiting up to {deadline - now:.0f} s more")
@@ -161,7 +165,11 @@ def _ask(session: Session, stack: "PulumiStack", seen: Snapshot) -> "Outcome":
     session.say(f"previewing {count(seen.manifest.endpoints)}")
     session.pin(seen.manifest)
     head_start = session.warm.variables() if session.warm else {}
-    return stack.preview(parallel=parallelism(seen.manifest), env={**PREVIEW_VARIABLES, **head_start})
+    try:
+        return stack.preview(parallel=parallelism(seen.manifest), env={**PREVIEW_VARIABLES, **head_start})
+    finally:
+        if session.warm:
+            session.warm.close()
 
 
 def _up(session: Session, stack: "PulumiStack", seen: Snapshot) -> tuple[Change, ...]:
@@ -190,14 +198,31 @@ def check_truth(session: Session, manifest: Manifest, state: State) -> Mapping[s
         ResourceFailure: one is not; the text names each with AWS's reason. Its old configuration is kept.
     """
     live = truth.wait_until_settled(session.registry.read_live, _names(manifest), say=session.say)
-    problems = truth.untrue(_expected(manifest, state), live)
+    problems = [*outdated(manifest, state), *truth.untrue(_expected(manifest, state), live)]
     if problems:
         kept = "The configuration that serves is kept. Mend the package or the settings, then deploy again"
         raise ResourceFailure("\n".join([*problems, kept]))
     return live
 
 
-def after_interruption(session: Session, stack: "PulumiStack", seen: Snapshot) -> Snapshot:
+def outdated(manifest: Manifest, state: State) -> list[str]:
+    """One line for each endpoint whose deployed model was made from another package than the one that is wanted."""
+    lines = []
+    for wanted in manifest.endpoints:
+        deployed = package_of(state, wanted.name)
+        if deployed and deployed != wanted.package_arn:
+            lines.append(
+                f"{wanted.name} was deployed from {deployed}, and the registry wants {wanted.package_arn}: deploy"
+            )
+    return lines
+
+
+def after_interruption(
+    session: Session,
+    stack: "PulumiStack",
+    seen: Snapshot,
+    look: Callable[[Session], Snapshot] = lambda session: session.look(),
+) -> Snapshot:
     """Clear what a killed run left pending, and look again; its creates stay known, to find what they made.
 
     Raises:
@@ -207,19 +232,23 @@ def after_interruption(session: Session, stack: "PulumiStack", seen: Snapshot) -
         return seen
     session.say("an operation was begun and not ended; reading the stack's resources again")
     stack.refresh(clear_pending_creates=True)
-    now = session.look()
+    now = look(session)
     known = {resource.urn for resource in now.state.resources}
     unknown = tuple(each for each in seen.state.pending_creates if each.urn not in known)
-    return replace(now, state=replace(now.state, pending_creates=unknown))
+    begun = [pending_name(each) for each in unknown if each.type == ENDPOINT_TYPE]
+    live = {**session.registry.read_live([name for name in begun if name not in now.live]), **now.live}
+    return replace(now, state=replace(now.state, pending_creates=unknown), live=live)
 
 
-def settled(session: Session, seen: Snapshot) -> Snapshot:
+def settled(
+    session: Session, seen: Snapshot, look: Callable[[Session], Snapshot] = lambda session: session.look()
+) -> Snapshot:
     """Wait for endpoints that somebody or AWS is changing or deleting right now; nothing can be done to them before."""
     moving = [name for name, live in seen.live.items() if live and live.status in truth.MOVING]
     if not moving:
         return seen
     truth.wait_until_settled(session.registry.read_live, moving, say=session.say)
-    now = session.look()
+    now = look(session)
     return replace(now, state=replace(now.state, pending_creates=seen.state.pending_creates))
 
 
@@ -290,8 +319,10 @@ def parallelism(manifest: Manifest) -> int:
 
 
 def _destroy(session: Session, options: Options) -> Report:
-    state = session.state()
-    names = tuple(sorted(state.endpoints()))
+    stack = session.stack()
+    seen = settled(session, after_interruption(session, stack, _deployed(session), _deployed), _deployed)
+    mend(session, stack, _lost(repairs_for(session, seen), seen.state))
+    names = tuple(sorted(session.state().endpoints()))
     problem = guards.too_many_removals(
         names, most=session.settings.max_removals, allowed=options.allow_removals
     )
@@ -299,7 +330,7 @@ def _destroy(session: Session, options: Options) -> Report:
         raise PolicyRefused(problem)
     nothing = Manifest(version=1, environment=session.settings.environment, endpoints=(), ignored=())
     session.pin(nothing)
-    outcome = session.stack().destroy(parallel=parallelism(nothing))
+    outcome = stack.destroy(parallel=parallelism(nothing))
     truth.wait_until_settled(session.registry.read_live, names, say=session.say)  # the provider does not wait
     session.cloud.delete_parameter(session.parameter)
     rows = tuple(Row(name, None, "deleted") for name in names)
@@ -310,6 +341,23 @@ def _destroy(session: Session, options: Options) -> Report:
         rows,
         changes=tuple(f"{c.op} {c.label}" for c in outcome.changes),
     )
+
+
+def _lost(repairs: Repairs, state: State) -> Repairs:
+    """Of the repairs, those that a destroy needs: what interrupted runs made must be known before it can be deleted."""
+    known = state.endpoints()
+    failed = tuple(name for name in repairs.remove if name not in known)
+    notes = [f"taking over {each.name}, which an interrupted run made" for each in repairs.adopt]
+    notes += [f"deleting endpoint {name}, which an interrupted run made" for name in failed]
+    return Repairs(remove=failed, adopt=repairs.adopt, notes=tuple(notes))
+
+
+def _deployed(session: Session) -> Snapshot:
+    """What the state knows and what is live of it, whatever the registry says: it may be gone when a stack is destroyed."""
+    state = session.state()
+    begun = (pending_name(each) for each in state.pending_creates if each.type == ENDPOINT_TYPE)
+    nothing = Manifest(version=1, environment=session.settings.environment, endpoints=(), ignored=())
+    return Snapshot(nothing, state, session.registry.read_live([*state.endpoints(), *begun]), None)
 
 
 def _moved(session: Session, seen: Snapshot) -> tuple[str, ...]:
@@ -348,10 +396,10 @@ def _planned(changes: int) -> str:
     return "1 change planned" if changes == 1 else f"{changes} changes planned"
 
 
-def _busy(locked: RunnerError, timeout_s: float) -> str:
+def _busy(locked: RunnerError, timeout_s: float, stack: str) -> str:
     return (
         f"{locked}; waited {timeout_s:.0f} s. If that process has ended for certain, release the lock with "
-        "`pulumi cancel --stack STACK`; otherwise try again later"
+        f"`pulumi cancel --stack {stack}`; otherwise try again later"
     )
 
 

@@ -16,15 +16,19 @@ from runner.errors import RunnerError
 
 LOCKED_TEXTS = ("the stack is currently locked by", "[409] Conflict: Another update is currently in progress")
 
-_HOLDER = re.compile(r"created by (?P<user>.*)@(?P<host>[^@\s]+) \(pid (?P<pid>\d{1,9})\) at (?P<time>\S+)")
+_HOLDER = re.compile(
+    r"(?P<lock>\S+): created by (?P<user>.*)@(?P<host>[^@\s]+) \(pid (?P<pid>\d{1,9})\) at (?P<time>\S+)"
+)
 # The lock is written some time after its process began, and both clocks are read with whole seconds.
 _CLOCK_SLACK_S = 2.0
+_INITIAL_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of Linux's include/linux/proc_ns.h
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that made a lock, as the lock file says."""
+    """The process that made a lock, as the lock file says; ``lock`` is the file's URL."""
 
+    lock: str
     user: str
     host: str
     pid: int
@@ -54,12 +58,16 @@ def holders_in(text: str) -> tuple[Holder, ...]:
             since = datetime.fromisoformat(match["time"])
         except ValueError:
             return ()
-        found.append(Holder(match["user"], match["host"], int(match["pid"]), since.astimezone(UTC)))
+        found.append(
+            Holder(match["lock"], match["user"], match["host"], int(match["pid"]), since.astimezone(UTC))
+        )
     return tuple(found) if len(found) == text.count("created by ") else ()
 
 
 def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc")) -> bool:
     """Whether the holder is known to have ended: it ran on this host and its process is no more.
+
+    In a container nobody is known to have ended: others may share its host name and have processes of their own.
 
     A process id that was given to a younger process counts as ended, and so does a process that only waits to be taken off
     the table (in a container without an init, for ever). Where that cannot be told (no /proc), only a free id counts.
@@ -69,7 +77,9 @@ def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc
         host: this machine's name; asked from the system when left out.
         proc: the kernel's process folder.
     """
-    if holder.host != (host or socket.gethostname()):
+    if holder.host != (host or socket.gethostname()) or _is_contained(proc):
+        return False
+    if not holder.lock.startswith(("file://", "s3://")):  # another backend's lock is not ours to delete
         return False
     try:
         os.kill(holder.pid, 0)
@@ -79,6 +89,14 @@ def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc
         pass
     status = _status(holder.pid, proc)
     return status is not None and (status.ended or status.began > holder.since.timestamp() + _CLOCK_SLACK_S)
+
+
+def _is_contained(proc: Path) -> bool:
+    """Whether this process sees only some of the host's processes (pid_namespaces(7))."""
+    try:
+        return (proc / "self" / "ns" / "pid").stat().st_ino != _INITIAL_NAMESPACE
+    except OSError:
+        return False  # no such namespaces on this system
 
 
 class _Status(NamedTuple):

@@ -34,6 +34,10 @@ class Completed:
     stderr: str
 
 
+class Interrupted(BaseException):
+    """A signal came while the CLI was not at work. No Exception: botocore would take it for a lost connection and go on."""
+
+
 class PulumiProcess:
     """Runs the CLI, one command at a time, and passes signals on to it."""
 
@@ -97,7 +101,7 @@ class PulumiProcess:
             return
         if self._child is None:
             message = f"stopped by {signal.Signals(number).name}; nothing was in flight"
-            raise Cancelled(message)
+            raise Interrupted(message)
         self._pass_on()
 
     def _pass_on(self) -> None:

@@ -81,7 +81,7 @@ def rows_of(
             Row(
                 name,
                 versions.get(name),
-                what_changed(own, _package_of(before, name)),
+                what_changed(own, package_of(before, name)),
                 max((change.seconds or 0.0 for change in own), default=0.0),
                 now.status if now else "",
                 now.config if now else "",
@@ -159,7 +159,7 @@ def _listed(what: str, change: Change) -> str:
     return f"{what} ({', '.join(change.properties)})" if change.properties else what
 
 
-def _package_of(state: State, endpoint: str) -> str | None:
+def package_of(state: State, endpoint: str) -> str | None:
     """The package that the state's model of one endpoint was made from."""
     for resource in state.resources:
         if resource.type == MODEL_TYPE and not resource.to_delete:

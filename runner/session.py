@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from registry import LiveEndpoint, Manifest, SageMakerRegistry, resolve
 from runner import guards, preflight, record
 from runner.cloud import Cloud
 from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, SettingsRefused
+from runner.locks import Holder
 from runner.process import PulumiProcess
 from runner.redact import redact
 from runner.state import State, parse_state
@@ -183,17 +185,18 @@ class Session:
             env={**ENGINE_VARIABLES, "MODEL_DEPLOYMENT_MANIFEST": str(self._manifest)},
         )
 
-    def unlock(self) -> None:
-        """Delete the stack's locks; only for locks whose holders are known to be gone.
+    def unlock(self, holders: Iterable[Holder]) -> None:
+        """Delete the lock files of holders that are known to be gone, and no other: `pulumi cancel` would delete them all.
 
         Raises:
-            RunnerError: the CLI refused.
+            BackendAccessError, ResourceFailure: a file cannot be deleted.
         """
-        done = preflight.ask(["cancel", "--yes", "--stack", self.name], cwd=self.root, env=ENGINE_VARIABLES)
-        if done.code:
-            from runner.stack import failure
-
-            raise failure(done, ())
+        for holder in holders:
+            url = urlsplit(holder.lock)
+            if url.scheme == "s3":
+                self.cloud.delete_object(url.netloc, url.path.lstrip("/"))
+            else:
+                Path(unquote(url.path)).unlink(missing_ok=True)
 
     def _recorded(self) -> record.Record | None:
         """The record of the last verified deploy; one that cannot be read only costs time."""

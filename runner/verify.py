@@ -2,7 +2,7 @@
 
 from runner.deploy import check_truth
 from runner.guards import count
-from runner.report import Report, Row
+from runner.report import Report, Row, package_of
 from runner.session import Session
 
 
@@ -50,18 +50,25 @@ def verify(session: Session) -> Report:
     return Report("verify", session.name, "verified", tuple(rows), "found", seen.manifest.ignored)
 
 
+def _compared(deployed: str | None, wanted: str) -> str:
+    """How what is deployed stands to what the registry wants."""
+    if deployed is None:
+        return "not deployed"
+    return "deployed" if deployed == wanted else f"deployed; version {wanted.rsplit('/', 1)[1]} is wanted"
+
+
 def status(session: Session) -> Report:
     """Say what is live, beside what the registry wants and what the state says; judges nothing."""
     seen = session.look()
     known = seen.state.endpoints()
     rows = []
     for each in seen.manifest.endpoints:
-        stored = "deployed" if each.name in known else "not deployed"
+        deployed = package_of(seen.state, each.name) if each.name in known else None
         rows.append(
             Row(
                 each.name,
-                each.package_version,
-                stored,
+                int(deployed.rsplit("/", 1)[1]) if deployed else None,
+                _compared(deployed, each.package_arn),
                 status=each.live.status if each.live else "none",
                 config=each.live.config if each.live else "",
             )

@@ -11,7 +11,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-# A plugin that listens before it has loaded says its port at once; one that does not would only be waited for twice.
+# A plugin that listens before it has loaded says its port at once, and ends with this process or with the engines that
+# attached. Another one, such as the official, is not used: it would live on when this process is killed.
 _PORT_WAIT_S = 0.3
 _END_WAIT_S = 5.0
 
@@ -32,15 +33,17 @@ class WarmPlugin:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self._port = self._said_port()
+        if self._port is None:
+            self.close()
 
     def variables(self) -> dict[str, str]:
-        """What makes an engine attach to this plugin; nothing where the plugin does not listen yet."""
-        port = self._port()
-        return {"PULUMI_DEBUG_PROVIDERS": f"aws:{port}"} if port else {}
+        """What makes an engine attach to this plugin; nothing where it did not listen at once."""
+        return {"PULUMI_DEBUG_PROVIDERS": f"aws:{self._port}"} if self._port else {}
 
     def close(self) -> None:
         """End the plugin and wait until it is gone."""
-        child, self._child = self._child, None
+        child, self._child, self._port = self._child, None, None
         if child is None:
             return
         child.terminate()
@@ -53,7 +56,7 @@ class WarmPlugin:
             if pipe:
                 pipe.close()
 
-    def _port(self) -> int | None:
+    def _said_port(self) -> int | None:
         if self._child is None or self._child.stdout is None:
             return None
         ready, _, _ = select.select([self._child.stdout], [], [], _PORT_WAIT_S)

@@ -301,6 +301,8 @@ def _check_stack(
         name = str(key)
         if ":" not in name:
             problems.append(f"{file}: config: unknown key {name}; did you mean {prefix}{name}?")
+        elif not name.startswith((prefix, "pulumi:")) and name != "aws:region":
+            problems.append(f"{file}: config: {name}: has no effect here; {_instead(name, prefix)}")
         elif name.startswith(prefix):
             own[name.removeprefix(prefix)] = value
             if isinstance(value, dict) and value.keys() == {"secure"}:
@@ -320,6 +322,15 @@ def _check_stack(
     except NameCollisionError as error:
         problems.append(f"{file}: config: {prefix}models: {error}")
     return config
+
+
+def _instead(key: str, prefix: str) -> str:
+    """What to do instead of a key that the program does not read."""
+    if key.startswith("aws:"):
+        return (
+            f"choose credentials by AWS_PROFILE, the account by {prefix}allowedAccount, tags by {prefix}tags"
+        )
+    return f"did you mean {prefix}{key.split(':', 1)[1]}? Allowed are aws:region, {prefix}… and pulumi:…"
 
 
 def _check_region(values: Mapping[str, Any], file: str, problems: list[str]) -> str:

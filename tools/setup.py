@@ -19,6 +19,10 @@ LOCKS = (ROOT / "tools" / "bootstrap.txt", ROOT / "requirements-dev.txt")
 OLDEST_PYTHON = (3, 11, 4)  # the first 3.11 whose tarfile refuses archives that reach outside of their folder
 
 
+# Not the Python of an environment that is active now: it may be the very one that is made anew.
+OWN_PYTHON = getattr(sys, "_base_executable", sys.executable)
+
+
 class SetupError(Exception):
     """A prerequisite is missing or a step failed; the text is one line for the user."""
 
@@ -54,7 +58,7 @@ def fill() -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     run(
         "python3 -m venv .venv (on Debian: apt-get install python3-venv)",
-        sys.executable,
+        OWN_PYTHON,
         "-m",
         "venv",
         str(VENV),

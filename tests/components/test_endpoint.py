@@ -218,7 +218,13 @@ def test_an_own_role_may_do_what_its_endpoint_needs_and_no_more():
         "PutMetrics": ["*"],
         "WriteCapturedData": ["arn:aws:s3:::captured/churn/*"],
         "UseKey": [KEY],
-        "JoinVpc": ["*"],
+        "JoinVpc": [
+            "arn:aws:ec2:us-east-1:123456789012:network-interface/*",
+            "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1",
+            "arn:aws:ec2:us-east-1:123456789012:security-group/sg-1",
+        ],
+        "ChangeInterfaces": ["arn:aws:ec2:us-east-1:123456789012:network-interface/*"],
+        "DescribeVpc": ["*"],
     }
 
 

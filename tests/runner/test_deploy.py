@@ -39,9 +39,11 @@ BEFORE = fakes.state(provider(), component(), endpoint(config="config-1"), diges
 AFTER = fakes.state(provider(), component(), endpoint(config="config-2"), digest="after")
 EMPTY = fakes.state(digest="empty")
 UPDATE = (new_model(), change("update", properties=("endpointConfigName",)))
-GONE = Holder("me", socket.gethostname(), 2**22 + 1, datetime.now(UTC))  # above Linux's highest process id
-ALIVE = Holder("me", socket.gethostname(), os.getpid(), datetime.now(UTC))
-ELSEWHERE = Holder("me", "another", 7, datetime.now(UTC))
+GONE = Holder(
+    "file:///lock.json", "me", socket.gethostname(), 2**22 + 1, datetime.now(UTC)
+)  # above Linux's highest process id
+ALIVE = Holder("file:///lock.json", "me", socket.gethostname(), os.getpid(), datetime.now(UTC))
+ELSEWHERE = Holder("file:///lock.json", "me", "another", 7, datetime.now(UTC))
 
 
 @pytest.fixture(autouse=True)
@@ -519,7 +521,7 @@ def test_destroy_names_what_it_would_delete_and_deletes_nothing_unless_allowed()
 def test_destroy_pins_an_empty_manifest_waits_for_the_end_and_forgets_the_record():
     deleting = {"churn-staging": live(status="Deleting")}
     session = FakeSession(
-        [BEFORE], [deleting, {}], planned=(change("delete"), change("delete", MODEL_TYPE, "m"))
+        [BEFORE], [SERVING, deleting, {}], planned=(change("delete"), change("delete", MODEL_TYPE, "m"))
     )
     report = deploy.destroy(session, Options(allow_removals=True))
     assert did(session) == ["destroy", "forget record"]
@@ -540,3 +542,12 @@ def test_destroy_keeps_the_record_when_the_engine_fails():
 @pytest.mark.parametrize(("endpoints", "at_once"), [(0, 16), (1, 16), (20, 40), (64, 128), (1000, 128)])
 def test_operations_at_once_grow_with_the_endpoints_up_to_what_aws_takes(endpoints, at_once):
     assert deploy.parallelism(manifest(*(wanted(f"g{i}") for i in range(endpoints)))) == at_once
+
+
+def test_destroy_takes_over_what_a_killed_create_made_before_it_deletes():
+    begun = resource(ENDPOINT_TYPE, "churn-staging", "churn-staging", id="", inputs={"name": "churn-staging"})
+    killed = fakes.state(provider(), component(), pending=[begun], digest="killed")
+    cleared = fakes.state(provider(), component(), digest="cleared")
+    session = FakeSession([killed, cleared, BEFORE], [SERVING, SERVING, SERVING, {}])
+    deploy.destroy(session, Options(allow_removals=True))
+    assert did(session) == ["refresh", "adopt", "destroy", "forget record"]

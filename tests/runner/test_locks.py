@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,7 +26,7 @@ NOW = datetime.now(UTC)
 
 
 def holder(pid, since=NOW, host=HERE):
-    return Holder("me", host, pid, since)
+    return Holder("file:///state/lock.json", "me", host, pid, since)
 
 
 @pytest.fixture
@@ -38,7 +39,13 @@ def ended_pid():
 
 def test_the_holder_is_read_out_of_the_clis_message():
     assert holders_in(ONE) == (
-        Holder("root", "build-7", 4711, datetime(2026, 11, 23, 10, 20, 30, tzinfo=UTC)),
+        Holder(
+            "file:///tmp/state/.pulumi/locks/organization/model-deployment/staging/9f1d.json",
+            "root",
+            "build-7",
+            4711,
+            datetime(2026, 11, 23, 10, 20, 30, tzinfo=UTC),
+        ),
     )
 
 
@@ -131,3 +138,17 @@ def test_a_process_of_another_user_lives(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "kill", refuse)
     assert not is_gone(holder(1), proc=tmp_path)
+
+
+def test_in_a_container_nobody_is_known_to_have_ended(tmp_path, ended_pid):
+    (tmp_path / "self" / "ns").mkdir(parents=True)
+    (tmp_path / "self" / "ns" / "pid").touch()
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    assert is_gone(holder(ended_pid, long_ago))
+    assert not is_gone(holder(ended_pid, long_ago), proc=tmp_path)
+
+
+@pytest.mark.parametrize("lock", ["azblob://state/lock.json", "gs://state/lock.json"])
+def test_a_lock_that_cannot_be_deleted_alone_is_never_taken_over(lock, ended_pid):
+    old = replace(holder(ended_pid, datetime(2020, 1, 1, tzinfo=UTC)), lock=lock)
+    assert not is_gone(old)

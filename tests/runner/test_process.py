@@ -37,9 +37,9 @@ cli = process.PulumiProcess()
 cli.watch_signals()
 try:
     {work}
-except Cancelled as stopped:
+except (Cancelled, process.Interrupted) as stopped:
     print(stopped)
-    sys.exit(stopped.exit_code)
+    sys.exit(8)
 print("ended", done.code)
 """
 RUN = 'done = cli.run(["up"], cwd=Path.cwd(), env={})'

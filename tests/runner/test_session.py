@@ -1,5 +1,7 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -8,10 +10,10 @@ from runner.errors import (
     BackendAccessError,
     PolicyRefused,
     ResourceFailure,
-    RunnerError,
     SettingsRefused,
     StackMissing,
 )
+from runner.locks import Holder
 from runner.process import PulumiProcess
 from runner.record import Record
 from runner.session import Session, find_root
@@ -125,14 +127,22 @@ def test_a_missing_stack_and_a_broken_state_are_errors(session, fake_pulumi):
         session.state()
 
 
-def test_unlocking_is_of_this_stack_and_tells_when_the_cli_refuses(session, fake_pulumi):
-    asked = fake_pulumi.folder / "asked"
-    fake_pulumi(f"open({str(asked)!r}, 'w').write(' '.join(sys.argv[1:]))")
-    session.unlock()
-    assert asked.read_text() == "--non-interactive cancel --yes --stack staging"
-    fake_pulumi("print('error: refused', file=sys.stderr); sys.exit(1)")
-    with pytest.raises(RunnerError, match=r"^refused$"):
-        session.unlock()
+def test_unlocking_deletes_the_given_locks_and_no_other(session, tmp_path):
+    dead, living = tmp_path / "of the dead.json", tmp_path / "living.json"
+    dead.touch()
+    living.touch()
+    told = Holder(dead.as_uri(), "me", "here", 7, datetime.now(UTC))
+    session.unlock([told, told])
+    assert (dead.exists(), living.exists()) == (False, True)
+
+
+def test_a_lock_in_a_bucket_is_deleted_there(session):
+    session.cloud = Mock()
+    url = "s3://bucket/prefix/.pulumi/locks/organization/model-deployment/staging/1.json?region=us-east-1"
+    session.unlock([Holder(url, "me", "here", 7, datetime.now(UTC))])
+    session.cloud.delete_object.assert_called_once_with(
+        "bucket", "prefix/.pulumi/locks/organization/model-deployment/staging/1.json"
+    )
 
 
 def test_a_pinned_manifest_is_what_the_program_will_read(session):

@@ -65,7 +65,7 @@ def test_verify_fails_on_a_wanted_endpoint_that_was_never_deployed():
 
 
 def test_status_judges_nothing_and_names_what_is_no_longer_wanted():
-    old = fakes.state(endpoint(), endpoint("old-staging"))
+    old = fakes.state(fakes.model(), endpoint(), endpoint("old-staging"))
     session = FakeSession([old], [{}], endpoints=(wanted(), wanted("new")))
     assert notes(verify.status(session)) == [
         ("churn-staging", "deployed"),
@@ -85,3 +85,11 @@ def test_every_command_that_reads_aws_refuses_the_wrong_account():
 def test_check_asks_nothing_of_aws():
     session = FakeSession([DEPLOYED], [SERVING], account_refused=PolicyRefused("asked"))
     assert verify.check(session).result == "settings are good"
+
+
+def test_verify_fails_when_the_registry_has_moved_on_and_status_tells_both_versions():
+    behind = fakes.state(fakes.model(version=6), endpoint(config="config-1"))
+    with pytest.raises(ResourceFailure, match=r"churn/6, and the registry wants .*churn/7: deploy"):
+        verify.verify(FakeSession([behind], [SERVING]))
+    (row,) = verify.status(FakeSession([behind], [SERVING])).rows
+    assert (row.package_version, row.note) == (6, "deployed; version 7 is wanted")

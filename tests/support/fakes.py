@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from registry import LiveEndpoint, Manifest, WantedEndpoint, owner_tags
+from registry import ENDPOINT_TAG, LiveEndpoint, Manifest, WantedEndpoint, owner_tags
 from runner.changes import MODEL_TYPE, Change
+from runner.locks import Holder
 from runner.record import Record
 from runner.session import Snapshot
 from runner.stack import Outcome
@@ -68,6 +69,13 @@ def endpoint(name: str = "churn-staging", config: str = "config-1", **more: Any)
         "outputs": {"name": name, "endpointConfigName": config},
     }
     return resource(ENDPOINT_TYPE, name, name, **{**values, **more})
+
+
+def model(name: str = "churn-staging", version: int = 7) -> Resource:
+    """The deployed model of an endpoint, from one version of its group's packages."""
+    arn = package(name.removesuffix("-staging"), version)
+    inputs = {"tags": {ENDPOINT_TAG: name}, "primaryContainer": {"modelPackageName": arn}}
+    return resource(MODEL_TYPE, f"{name}-model", name, inputs=inputs)
 
 
 def component(name: str = "churn-staging") -> Resource:
@@ -258,5 +266,5 @@ class FakeSession:
     def warm_up(self) -> None:
         self.did.append(("warm up",))
 
-    def unlock(self) -> None:
+    def unlock(self, holders: Sequence[Holder]) -> None:
         self.did.append(("unlock",))

@@ -20,7 +20,8 @@ ALL = {
     **BASE,
     "capture_destination_s3_uri": "s3://captured/churn",
     "kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/1",
-    "in_vpc": True,
+    "subnets": ["subnet-1"],
+    "security_group_ids": ["sg-1"],
 }
 
 
@@ -91,7 +92,7 @@ def test_everything_is_allowed_only_where_aws_takes_no_resource():
         for statement in _iam.execution_policy(**ALL)["Statement"]
         if "*" in statement["Resource"]
     }
-    assert everywhere == {"LogInToRegistry", "PutMetrics", "JoinVpc"}
+    assert everywhere == {"LogInToRegistry", "PutMetrics", "DescribeVpc"}
 
 
 def test_no_action_is_a_pattern_and_no_statement_repeats():

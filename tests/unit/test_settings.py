@@ -390,12 +390,19 @@ def test_a_number_in_quotes_is_taken_as_pulumi_config_set_writes_it(project):
     assert read(project, "staging").max_removals == 3
 
 
-def test_keys_of_other_namespaces_and_of_pulumi_itself_are_left_alone(project):
-    change_stack(project, aws__profile="x", other__key="y")
+def test_keys_of_pulumi_itself_are_left_alone(project):
     path = project / "Pulumi.staging.yaml"
     extra = "secretsprovider: awskms://alias/x\nencryptedkey: abc\n"
     path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
     assert read(project, "staging").stack == "staging"
+
+
+def test_a_key_of_another_namespace_would_have_no_effect_and_is_refused_with_what_to_do_instead(project):
+    change_stack(project, aws__profile="x", aws__defaultTags={}, modeldeploymet__maxRemovals=9)
+    said = "\n".join(problems(project))
+    assert "aws:profile: has no effect here; choose credentials by AWS_PROFILE" in said
+    assert "aws:defaultTags: has no effect here" in said
+    assert "did you mean model-deployment:maxRemovals?" in said
 
 
 @pytest.mark.parametrize(
