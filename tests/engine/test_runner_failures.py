@@ -12,7 +12,7 @@ def test_an_endpoint_that_ends_failed_is_told_with_awss_reason_and_made_anew_by_
     deployment.register()
     done = deployment.runner("deploy", "staging")
     assert done.code == 0, done.err
-    assert "deleting endpoint iris-staging, which never served" in done.err
+    assert "deleting endpoint iris-staging: it is Failed" in done.err
     assert deployment.live()["EndpointStatus"] == "InService"
 
 

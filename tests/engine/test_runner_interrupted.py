@@ -7,6 +7,8 @@ import pytest
 
 # Long enough to be hit in the middle, by a test that waits for AWS's own status first.
 ENDPOINT_S = 6
+# Long enough for a second run to start and meet the first, also on a busy machine.
+LONG_S = 20
 
 
 @pytest.fixture
@@ -97,6 +99,7 @@ def test_a_killed_engine_in_the_middle_of_an_update_is_mended_by_the_next_deploy
 
 
 def test_a_killed_runner_lets_its_engine_finish_and_leaves_nothing_behind(deployment, slow, wait_until):
+    slow.control.set_endpoint_seconds(LONG_S)
     deployment.register()
     run = deployment.start_runner("deploy", "staging")
     wait_until(reaches(deployment, run, "Creating"), 120)
@@ -110,6 +113,7 @@ def test_a_killed_runner_lets_its_engine_finish_and_leaves_nothing_behind(deploy
 
 
 def test_two_deploys_of_one_stack_go_one_after_the_other(deployment, slow, wait_until):
+    slow.control.set_endpoint_seconds(LONG_S)
     deployment.register()
     first = deployment.start_runner("deploy", "staging")
     wait_until(reaches(deployment, first, "Creating"), 120)
@@ -122,6 +126,7 @@ def test_two_deploys_of_one_stack_go_one_after_the_other(deployment, slow, wait_
 
 
 def test_a_lock_of_a_living_process_is_waited_for_and_never_broken(deployment, slow, wait_until):
+    slow.control.set_endpoint_seconds(LONG_S)
     deployment.register()
     first = deployment.start("pulumi", "--non-interactive", "up", "--yes", "--stack", "staging")
     wait_until(reaches(deployment, first, "Creating"), 120)
