@@ -61,7 +61,12 @@ _STACK_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit code."""
-    args = _parser().parse_args(argv)
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as stop:
+        if stop.code and "--json" in argv:
+            return _fail(SettingsRefused("wrong command line; stderr has the usage"), as_json=True)
+        raise
     started = time.monotonic()
     process = PulumiProcess()
     process.watch_signals()

@@ -4,6 +4,8 @@ Idempotent and safe to interrupt: the environment counts only when its stamp nam
 stamp is written last. Run as ``python3 tools/setup.py`` from any folder.
 """
 
+from __future__ import annotations  # an older Python must get as far as the line that refuses it
+
 import hashlib
 import os
 import shutil

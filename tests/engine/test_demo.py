@@ -84,7 +84,8 @@ def test_the_demo_fails_loudly_when_an_endpoint_serves_another_version_than_it_m
     done = run("demo")
     assert "it ran already: emptied" in done.stdout
     assert done.returncode == 1
-    assert "The demo failed: iris-staging serves" in done.stderr
+    assert "iris-staging was deployed from" in done.stderr
+    assert "The demo failed: `python -m runner deploy staging` ended with exit code 4" in done.stderr
     assert (
         "model-package/iris/1, expected was arn:aws:sagemaker:us-east-1:123456789012:model-package/iris/2"
         in done.stderr

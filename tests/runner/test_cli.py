@@ -227,3 +227,10 @@ def test_the_report_carries_the_commands_seconds(asked, monkeypatch, capsys):
     answer(monkeypatch, REPORT)
     cli.main(["deploy", "staging", "--json"])
     assert json.loads(capsys.readouterr().out)["seconds"] >= 0
+
+
+def test_a_wrong_command_line_gives_a_document_too_when_json_was_asked_for(capsys):
+    assert cli.main(["deploy", "staging", "--json", "--foo"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exit_code"] == 2
+    assert "--foo" in err
