@@ -86,10 +86,7 @@ def test_the_demo_fails_loudly_when_an_endpoint_serves_another_version_than_it_m
     assert done.returncode == 1
     assert "iris-staging was deployed from" in done.stderr
     assert "The demo failed: `python -m runner deploy staging` ended with exit code 4" in done.stderr
-    assert (
-        "model-package/iris/1, expected was arn:aws:sagemaker:us-east-1:123456789012:model-package/iris/2"
-        in done.stderr
-    )
+    assert "model-package/iris/1, and the registry wants" in done.stderr
 
 
 @pytest.fixture

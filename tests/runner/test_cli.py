@@ -195,7 +195,7 @@ def test_the_command_line_becomes_options(asked, monkeypatch, argv, options):
         ["deploy", "--stack=x; rm"],
         ["check", "staging", "--allow-removals"],
         ["preview", "staging", "--full"],
-        ["verify", "staging", "--json", "--full"],
+        ["verify", "staging", "--full"],
     ],
 )
 def test_a_bad_command_line_ends_with_2_and_says_nothing_on_stdout(asked, capsys, argv):
