@@ -328,9 +328,8 @@ def _destroy(session: Session, options: Options) -> Report:
     )
     if problem:
         raise PolicyRefused(problem)
-    nothing = Manifest(version=1, environment=session.settings.environment, endpoints=(), ignored=())
-    session.pin(nothing)
-    outcome = stack.destroy(parallel=parallelism(nothing))
+    session.pin(seen.manifest)  # it wants nothing
+    outcome = stack.destroy(parallel=parallelism(seen.manifest))
     truth.wait_until_settled(session.registry.read_live, names, say=session.say)  # the provider does not wait
     session.cloud.delete_parameter(session.parameter)
     rows = tuple(Row(name, None, "deleted") for name in names)

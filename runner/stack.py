@@ -210,9 +210,8 @@ class PulumiStack:
 
     def _operate(self, collector: ChangeCollector, operation: Callable[[], object]) -> Outcome:
         try:
-            with (
-                warnings.catch_warnings()
-            ):  # a CLI that is killed breaks the stream of events; its exit code says so already
+            with warnings.catch_warnings():
+                # A CLI that is killed breaks the stream of events; its exit code says so already.
                 warnings.filterwarnings("ignore", "Error in event stream")
                 operation()
         except automation.CommandError as error:
