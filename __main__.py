@@ -7,6 +7,7 @@ answer over as a file, named by MODEL_DEPLOYMENT_MANIFEST; without it the progra
 import asyncio
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from registry import (
 )
 from settings import InferenceConfig, Settings, SettingsError, load
 
+_NAME_POLL_S = 1.0
+_NAME_POLLS = 600
+
 
 async def main() -> dict[str, Any]:
     """Build the components of this stack; what it returns becomes the stack's outputs."""
@@ -40,7 +44,9 @@ async def main() -> dict[str, Any]:
     except (SettingsError, RegistryError) as error:
         raise pulumi.RunError(str(error)) from None
     provider = aws.Provider("aws", region=stack.region, allowed_account_ids=[stack.allowed_account])
-    guard = delete_guard(stack.region)
+    # A client takes a fifth of a second to make, and most runs need none.
+    reader = functools.cache(lambda: SageMakerRegistry(stack.region))
+    guard, wait = delete_guard(reader), name_wait(reader)
     outputs = {}
     for wanted in manifest.endpoints:
         made = ModelEndpoint(
@@ -48,6 +54,7 @@ async def main() -> dict[str, Any]:
             endpoint_args(stack, wanted),
             pulumi.ResourceOptions(providers=[provider]),
             delete_guard=guard,
+            name_wait=wait,
         )
         outputs[wanted.name] = {
             "arn": made.endpoint_arn,
@@ -91,25 +98,45 @@ def wanted_endpoints(stack: Settings) -> Manifest:
     return manifest
 
 
-def delete_guard(region: str) -> pulumi.ResourceHook:
+def delete_guard(reader: Callable[[], SageMakerRegistry]) -> pulumi.ResourceHook:
     """Make the hook that refuses to delete a model or configuration while a live endpoint uses it.
 
     AWS rolls a failed update back silently and the provider does not notice
     (https://github.com/hashicorp/terraform-provider-aws/issues/46663): without this, the configuration that still
     serves would be deleted next. Any doubt, such as a refused read, keeps the resource.
     """
-    registry = functools.cache(
-        lambda: SageMakerRegistry(region)
-    )  # a client takes a fifth of a second to make
 
-    def refuse_delete_in_use(args: pulumi.ResourceHookArgs) -> None:
+    async def refuse_delete_in_use(args: pulumi.ResourceHookArgs) -> None:
         endpoint = ((args.old_inputs or {}).get("tags") or {}).get(ENDPOINT_TAG)
         if endpoint:
-            reason = refusal(endpoint, args.id, registry().in_use(endpoint))
+            used = await asyncio.to_thread(
+                reader().in_use, endpoint
+            )  # deletions wait for their reads together
+            reason = refusal(endpoint, args.id, used)
             if reason:
                 raise pulumi.RunError(reason)
 
     return pulumi.ResourceHook("refuse-delete-in-use", refuse_delete_in_use)
+
+
+def name_wait(reader: Callable[[], SageMakerRegistry]) -> pulumi.ResourceHook:
+    """Make the hook that lets an endpoint be created only when one of its name that is being deleted is gone.
+
+    The provider does not wait for the end of a deletion (terraform-provider-aws 5.100), so the endpoint that replaces
+    another would find its name taken.
+    """
+
+    async def wait_for_name(args: pulumi.ResourceHookArgs) -> None:
+        name = str((args.new_inputs or {})["name"])
+        for _ in range(_NAME_POLLS):
+            live = (await asyncio.to_thread(reader().read_live, [name]))[name]
+            if live is None or live.status != "Deleting":
+                return
+            await asyncio.sleep(_NAME_POLL_S)
+        message = f"endpoint {name} is still being deleted; run the update again when it is gone"
+        raise pulumi.RunError(message)
+
+    return pulumi.ResourceHook("wait-for-name", wait_for_name)
 
 
 def endpoint_args(stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:

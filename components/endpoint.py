@@ -121,6 +121,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         delete_guard: pulumi.ResourceHook | None = None,
+        name_wait: pulumi.ResourceHook | None = None,
     ) -> None:
         """Wire the resources of one endpoint.
 
@@ -129,6 +130,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             args: what to serve and how.
             opts: options of the component; children are parented to it.
             delete_guard: hook that runs before a model or a configuration is deleted and refuses while it serves.
+            name_wait: hook that runs before the endpoint is created and returns when its name is free.
 
         Raises:
             ValueError: a name that is too long, or arguments that exclude each other.
@@ -138,6 +140,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._tags = args.get("tags")
         self._guard = pulumi.ResourceHookBinding(before_delete=[delete_guard] if delete_guard else [])
+        self._wait = pulumi.ResourceHookBinding(before_create=[name_wait] if name_wait else [])
 
         role_arn, needs = self._role()
         model = self._model(role_arn, needs)
@@ -255,7 +258,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             endpoint_config_name=config.name,
             tags=self._tags,
             # Old and new have one name: made first, the new one would be what the deletion of the old one deletes.
-            opts=self._child(delete_before_replace=True),
+            opts=self._child(delete_before_replace=True, hooks=self._wait),
         )
 
 

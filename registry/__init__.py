@@ -1,5 +1,6 @@
 """The model registry as plain values and rules: what is there, what should be live, under which name."""
 
+from registry.clients import make_client
 from registry.errors import (
     AccessRefusedError,
     ManifestError,
@@ -8,6 +9,7 @@ from registry.errors import (
     UnavailableError,
     UnknownGroupError,
 )
+from registry.failures import is_missing
 from registry.manifest import Manifest, load_manifest, resolve
 from registry.names import endpoint_name, refuse_collisions, shorten
 from registry.ownership import ENDPOINT_TAG, is_owned, owner_tags, refusal
@@ -33,8 +35,10 @@ __all__ = [
     "UnknownGroupError",
     "WantedEndpoint",
     "endpoint_name",
+    "is_missing",
     "is_owned",
     "load_manifest",
+    "make_client",
     "owner_tags",
     "refusal",
     "refuse_collisions",

@@ -16,18 +16,19 @@ _REFUSED = (
     "MissingAuthenticationToken",
     "OptInRequired",
 )
+# SageMaker, IAM and SSM.
+_MISSING_CODES = frozenset({"ResourceNotFound", "NoSuchEntity", "ParameterNotFound"})
+_MISSING_WORDS = ("could not find", "does not exist", "recordnotfound")
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown")
 
 
 def is_missing(error: Exception) -> bool:
     """Whether AWS says that what was asked for does not exist; SageMaker says so in a ValidationException's text."""
     details = _details(error)
-    text = str(details.get("Message", "")).lower()
-    if details.get("Code") == "ResourceNotFound":
+    if details.get("Code") in _MISSING_CODES:
         return True
-    return details.get("Code") == "ValidationException" and (
-        "could not find" in text or "does not exist" in text
-    )
+    text = str(details.get("Message", "")).lower()
+    return details.get("Code") == "ValidationException" and any(words in text for words in _MISSING_WORDS)
 
 
 def translate(error: Exception, operation: str, subject: str) -> RegistryError:

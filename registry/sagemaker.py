@@ -14,18 +14,15 @@ from registry.answers import (
     required,
     serving_variants,
 )
-from registry.errors import AccessRefusedError, RegistryError, UnknownGroupError
+from registry.clients import CALLS_AT_ONCE, make_client
+from registry.errors import RegistryError, UnknownGroupError
 from registry.failures import is_missing, translate
 from registry.values import LiveEndpoint, Package
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-READS_AT_ONCE = 16
-"""Reads in flight at most: calls of some 0.1 s are waited for together, and SageMaker does not throttle so few."""
-
 _PAGE_SIZE = 100  # the most that ListModelPackages gives
-_ATTEMPTS = 8  # of one read, unless AWS_MAX_ATTEMPTS or the AWS profile says otherwise
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -40,7 +37,7 @@ class SageMakerRegistry:
     def __init__(self, region: str, *, client: "SageMakerClient | None" = None) -> None:
         """Read from ``region``; ``client`` is a SageMaker client to use instead of one made from the environment."""
         self._region = region
-        self._client: SageMakerClient = _client("sagemaker", region) if client is None else client
+        self._client: SageMakerClient = make_client("sagemaker", region) if client is None else client
 
     def read_packages(self, group: str) -> tuple[Package, ...]:
         """Read all versions of a model package group.
@@ -106,7 +103,7 @@ class SageMakerRegistry:
             RegistryError: there are no valid credentials, or STS does not answer.
         """
         subject = "the caller's account"
-        answer = _call("GetCallerIdentity", subject, _client("sts", self._region).get_caller_identity)
+        answer = _call("GetCallerIdentity", subject, make_client("sts", self._region).get_caller_identity)
         account: str = required(answer, "Account", str, f"GetCallerIdentity of {subject}")
         return account
 
@@ -218,7 +215,7 @@ def _at_once(read: Callable[[_Item], _Result], items: Collection[_Item]) -> list
     """Read every item, up to 16 at once, in the order of the items; the first failure ends it all."""
     if not items:
         return []
-    pool = ThreadPoolExecutor(min(READS_AT_ONCE, len(items)), thread_name_prefix="registry")
+    pool = ThreadPoolExecutor(min(CALLS_AT_ONCE, len(items)), thread_name_prefix="registry")
     try:
         reads = [pool.submit(read, item) for item in items]
         for done in as_completed(reads):
@@ -226,28 +223,3 @@ def _at_once(read: Callable[[_Item], _Result], items: Collection[_Item]) -> list
     finally:
         pool.shutdown(cancel_futures=True)
     return [done.result() for done in reads]
-
-
-def _client(service: str, region: str) -> Any:
-    """Make a client from the environment's credentials; botocore alone, as boto3 adds only time to import.
-
-    Raises:
-        AccessRefusedError: the environment names an AWS profile or a configuration that is not there.
-    """
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
-
-    try:
-        session = Session()
-        attempts = session.get_config_variable("max_attempts") or _ATTEMPTS
-        config = Config(
-            retries={"mode": "adaptive", "total_max_attempts": attempts},
-            max_pool_connections=READS_AT_ONCE,
-            connect_timeout=10,
-            read_timeout=30,
-        )
-        return session.create_client(service, region_name=region, config=config)
-    except (BotoCoreError, ValueError) as error:
-        message = f"no {service} client can be made: {error}. Correct AWS_PROFILE or the AWS configuration, then run again"
-        raise AccessRefusedError(message) from error

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from registry import ENDPOINT_TAG
-from runner.state import ENDPOINT_TYPE
+from runner.state import COMPONENT_TYPE, ENDPOINT_TYPE
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
 MODEL_TYPE = "aws:sagemaker/model:Model"
-_COMPONENT_TYPE = "model-deployment:index:ModelEndpoint"
 
 # Steps that change nothing, or that are the hidden halves of a replacement.
 _QUIET_OPS = frozenset(
@@ -168,7 +167,7 @@ def change_of(metadata: Any) -> Change:
 def _component(state: Any) -> str | None:
     """Name of the ModelEndpoint that is the resource's parent: a policy has no tags."""
     parent = str(getattr(state, "parent", "") or "")
-    return parent.rsplit("::", 1)[1] if _COMPONENT_TYPE in parent else None
+    return parent.rsplit("::", 1)[1] if COMPONENT_TYPE in parent else None
 
 
 def _op(op: Any) -> str:

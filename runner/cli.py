@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry import AccessRefusedError, NameCollisionError, RegistryError, UnknownGroupError
-from runner import deploy, verify
+from runner import deploy, destroy, verify
 from runner.deploy import Options
 from runner.errors import BackendAccessError, Cancelled, ResourceFailure, RunnerError, SettingsRefused
 from runner.process import Interrupted, PulumiProcess
@@ -45,7 +45,7 @@ _COMMANDS: dict[str, _Entry] = {
         lambda session, _: verify.verify(session), "see every endpoint InService on what was deployed"
     ),
     "status": _Entry(lambda session, _: verify.status(session), "say what is live, wanted and deployed"),
-    "destroy": _Entry(deploy.destroy, "delete the stack's endpoints and all that is theirs", writes=True),
+    "destroy": _Entry(destroy.destroy, "delete the stack's endpoints and all that is theirs", writes=True),
 }
 
 _EXAMPLES = """examples:

@@ -1,19 +1,14 @@
 """What the runner asks AWS itself, beside the registry: whose an endpoint is, what lives, and the record."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from registry import AccessRefusedError, is_missing, make_client
 from runner.errors import BackendAccessError, ResourceFailure
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-
-# How each service says "there is no such thing"; SageMaker says it with a general code and these words.
-_MISSING_CODES = frozenset({"NoSuchEntity", "ParameterNotFound", "ResourceNotFound"})
-_DELETE_POLL_S = 1.0
-_MISSING_TEXTS = ("Could not find", "does not exist", "RecordNotFound")
 
 
 class Cloud:
@@ -54,24 +49,6 @@ class Cloud:
             )
             return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
-    def delete_endpoint(self, name: str, *, timeout_s: float = 600.0) -> None:
-        """Delete an endpoint and wait until its name is free; harmless where there is none.
-
-        The provider does not wait for that: making the endpoint anew would find the name taken.
-
-        Raises:
-            ResourceFailure: the deletion failed, or took longer than ``timeout_s`` seconds.
-        """
-        self._read("sagemaker", "delete_endpoint", EndpointName=name)
-        deadline = time.monotonic() + timeout_s
-        while self._read("sagemaker", "describe_endpoint", EndpointName=name) is not None:
-            if time.monotonic() > deadline:
-                message = (
-                    f"endpoint {name} is still being deleted after {timeout_s:.0f} s; deploy again later"
-                )
-                raise ResourceFailure(message)
-            time.sleep(_DELETE_POLL_S)
-
     def read_parameter(self, name: str) -> str | None:
         """Value of an SSM parameter; None where there is none.
 
@@ -107,12 +84,10 @@ class Cloud:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            import boto3
-            from botocore.config import Config
-
-            config = Config(retries={"mode": "standard", "max_attempts": 5})
-            make: Any = boto3.client  # the service is not known when types are checked
-            self._clients[service] = make(service, region_name=self._region, config=config)
+            try:
+                self._clients[service] = make_client(service, self._region)
+            except AccessRefusedError as error:
+                raise BackendAccessError(str(error)) from error
         return self._clients[service]
 
     def _read(self, service: str, operation: str, **parameters: Any) -> Any:
@@ -124,7 +99,7 @@ class Cloud:
             try:
                 return call(**parameters)
             except ClientError as error:
-                if _is_missing(error):
+                if is_missing(error):
                     return None
                 raise
 
@@ -154,14 +129,6 @@ _READS = {
     "aws:iam/role:Role": ("iam", "get_role", "RoleName"),
 }
 FINDABLE_TYPES = frozenset(_READS)
-
-
-def _is_missing(error: "ClientError") -> bool:
-    found = error.response.get("Error", {})
-    return found.get("Code") in _MISSING_CODES or (
-        found.get("Code") == "ValidationException"
-        and any(text in found.get("Message", "") for text in _MISSING_TEXTS)
-    )
 
 
 def _text(service: str, operation: str, error: "ClientError") -> str:

@@ -5,14 +5,25 @@ The CLI names the holders when it refuses to start; it never waits itself, and i
 """
 
 import os
+import random
 import re
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, StackBusy
+
+if TYPE_CHECKING:
+    from runner.session import Session
+
+POLL_S = 5.0
+_NEWS_S = 60.0
+_MOST_TAKEOVERS = 3
+_Result = TypeVar("_Result")
 
 LOCKED_TEXTS = ("the stack is currently locked by", "[409] Conflict: Another update is currently in progress")
 
@@ -116,3 +127,48 @@ def _status(pid: int, proc: Path) -> _Status | None:
     fields = stat.rpartition(")")[2].split()
     began = int(boot.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return _Status(fields[0] in "ZX", began)
+
+
+def when_unlocked(
+    session: "Session",
+    timeout_s: float,
+    attempt: Callable[[], _Result],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> _Result:
+    """Try until the stack is free: wait for a living holder of its lock, take the lock of one that is known to be gone.
+
+    Each try begins from the start, since the run that was waited for may have changed everything.
+
+    Raises:
+        StackBusy: the time is up.
+    """
+    deadline = time.monotonic() + timeout_s
+    takeovers, said = 0, -_NEWS_S
+    while True:
+        try:
+            return attempt()
+        except StateChangedError as changed:
+            if time.monotonic() >= deadline:
+                raise StackBusy(str(changed)) from changed
+            session.say(f"{changed}; beginning anew")
+        except LockedError as locked:
+            if locked.holders and all(map(is_gone, locked.holders)) and takeovers < _MOST_TAKEOVERS:
+                takeovers += 1
+                session.say(f"{locked}, which has ended without releasing it; taking the lock over")
+                session.unlock(locked.holders)
+                continue
+            now = time.monotonic()
+            if now >= deadline:
+                raise StackBusy(_busy(locked, timeout_s, session.name)) from locked
+            if now - said >= _NEWS_S:
+                said = now
+                session.say(f"{locked}; waiting up to {deadline - now:.0f} s more")
+            sleep(min(POLL_S * random.uniform(0.8, 1.2), max(deadline - now, 0.0)))  # noqa: S311  spreads waiters
+
+
+def _busy(locked: RunnerError, timeout_s: float, stack: str) -> str:
+    return (
+        f"{locked}; waited {timeout_s:.0f} s. If that process has ended for certain, release the lock with "
+        f"`pulumi cancel --stack {stack}`; otherwise try again later"
+    )

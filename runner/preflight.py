@@ -1,37 +1,16 @@
 """What must be right before the engine is started: the CLI is there, and it fits the SDK that the program uses."""
 
-import os
-import subprocess
-from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from runner.errors import RunnerError
-from runner.process import NO_ENGINE, Completed
+from runner.process import ask
 
 OLDEST_CLI = (3, 259, 0)
 """The oldest CLI that the program was seen to run with: resource hooks, exit codes, events over gRPC."""
 
-
-def ask(args: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Completed:
-    """Run a read-only command of the CLI; it takes no lock and may be ended at any time.
-
-    Raises:
-        RunnerError: there is no CLI on PATH.
-    """
-    try:
-        done = subprocess.run(
-            ["pulumi", "--non-interactive", *args],
-            cwd=cwd,
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise RunnerError(NO_ENGINE) from error
-    return Completed(done.returncode, done.stdout, done.stderr)
+NEWEST_SDK = (3, 272, 0)
+"""The newest Python SDK that was seen to run with `OLDEST_CLI`."""
 
 
 def engine_version(cwd: Path) -> str:
@@ -51,17 +30,25 @@ def engine_version(cwd: Path) -> str:
 def misfit(cli: str, sdk: str) -> str | None:
     """Why a CLI does not fit the SDK, or None when it does.
 
-    A newer SDK on an older CLI works as long as the CLI is at least `OLDEST_CLI` (3.272.0 on 3.259.0 was tried); another
-    major version never does.
+    An SDK may be as new as the CLI, or as `NEWEST_SDK` on any CLI from `OLDEST_CLI`; another major version never fits.
+
+    Args:
+        cli: the CLI's version, such as ``3.259.0``.
+        sdk: the Python SDK's.
     """
     try:
         found = tuple(int(part) for part in cli.split("-")[0].split(".")[:3])
     except ValueError:
         return f"`pulumi version` said {cli!r}, which is no version; expected such as 3.259.0. Is that the Pulumi CLI?"
-    oldest = ".".join(map(str, OLDEST_CLI))
-    if found < OLDEST_CLI or found[0] != int(sdk.split(".")[0]):
-        return (
-            f"Pulumi CLI {cli} does not fit the Python SDK {sdk}: version {oldest} or newer, with the SDK's major version, "
-            "is needed. `make setup` gets one"
-        )
-    return None
+    newest = max(found, NEWEST_SDK)
+    wanted = tuple(int(part) for part in sdk.split(".")[:3])
+    if found >= OLDEST_CLI and found[0] == wanted[0] and wanted <= newest:
+        return None
+    return (
+        f"Pulumi CLI {cli} does not fit the Python SDK {sdk}: CLI {_text(OLDEST_CLI)} or newer of the SDK's major version, "
+        f"and an SDK up to {_text(newest)}, are known to work together. `make setup` gets both"
+    )
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

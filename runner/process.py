@@ -115,6 +115,27 @@ class PulumiProcess:
             self._child.send_signal(signal.SIGINT if self._passed_on == 1 else signal.SIGTERM)
 
 
+def ask(args: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Completed:
+    """Run a read-only command of the CLI; it takes no lock and may be ended at any time.
+
+    Raises:
+        RunnerError: there is no CLI on PATH.
+    """
+    try:
+        done = subprocess.run(
+            ["pulumi", "--non-interactive", *args],
+            cwd=cwd,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise RunnerError(NO_ENGINE) from error
+    return Completed(done.returncode, done.stdout, done.stderr)
+
+
 def _read(stream: IO[bytes]) -> str:
     stream.seek(0)
     return stream.read().decode(errors="replace")

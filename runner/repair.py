@@ -5,35 +5,29 @@ from dataclasses import dataclass, replace
 
 from registry import LiveEndpoint
 from runner.errors import ResourceFailure
-from runner.state import ENDPOINT_TYPE, Resource, State
+from runner.state import COMPONENT_TYPE, ENDPOINT_TYPE, Resource, State, pending_name
 
 _FAILED = "Failed"
-_COMPONENT = "model-deployment:index:ModelEndpoint"
 
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """What to do before the next update, in this order.
+    """What to do before the next update, or with it, in this order.
 
     Attributes:
-        remove: names of endpoints to delete: AWS lets nobody do anything else with one that is Failed.
         adopt: live resources of this stack that the state does not know, parents first.
         refresh: URNs of resources that others changed; the state reads them again.
+        replace: URNs of endpoints that the update must make anew: AWS lets nobody do anything but delete one that is Failed.
         notes: one line for the user for each of them.
     """
 
-    remove: tuple[str, ...] = ()
     adopt: tuple[Resource, ...] = ()
     refresh: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.notes)
-
-
-def pending_name(pending: Resource) -> str:
-    """AWS name that an interrupted create was to make: it is chosen before the create begins."""
-    return str(pending.inputs.get("name", ""))
 
 
 def unknown_endpoints(state: State, live: Mapping[str, LiveEndpoint | None]) -> tuple[str, ...]:
@@ -74,22 +68,22 @@ def plan_repairs(
         notes.append(
             f"forgetting creates that were interrupted before they made anything: {', '.join(unmade)}"
         )
-    lost = unknown_endpoints(state, live)
-    for name in lost:
+    for name in unknown_endpoints(state, live):
         if not owned.get(name):
             raise ResourceFailure(_foreign(name))
-        if not _is_failed(live[name]):
-            adopt.append(_lost_endpoint(state, name))
-            notes.append(
-                f"taking endpoint {name} over: it lives and carries this stack's tags, the state does not know it"
-            )
+        adopt.append(_lost_endpoint(state, name))
+        notes.append(
+            f"taking endpoint {name} over: it lives and carries this stack's tags, the state does not know it"
+        )
+    known = {name: resource.urn for name, resource in state.endpoints().items()}
+    known |= {lost.id: lost.urn for lost in adopt if lost.type == ENDPOINT_TYPE}
     failed = [name for name, endpoint in sorted(live.items()) if _is_failed(endpoint)]
     notes += [
-        f"deleting endpoint {name}: it is Failed, and AWS allows nothing else ({_reason(live[name])})"
+        f"replacing endpoint {name}: it is Failed, and AWS allows nothing else ({_reason(live[name])})"
         for name in failed
     ]
     refresh = _drifted(state, live, notes)
-    return Repairs(tuple(failed), tuple(adopt), tuple(refresh), tuple(notes))
+    return Repairs(tuple(adopt), tuple(refresh), tuple(known[name] for name in failed), tuple(notes))
 
 
 def _drifted(state: State, live: Mapping[str, LiveEndpoint | None], notes: list[str]) -> list[str]:
@@ -102,11 +96,11 @@ def _drifted(state: State, live: Mapping[str, LiveEndpoint | None], notes: list[
         recorded = resource.outputs.get("endpointConfigName")
         if endpoint is None:
             notes.append(f"endpoint {name} was deleted outside Pulumi; it is made again")
-        elif endpoint.config != recorded:
+        elif endpoint.config != recorded and not _is_failed(endpoint):
             notes.append(
                 f"endpoint {name} is on {endpoint.config}, not on {recorded} as recorded; it is read again"
             )
-        elif not _is_failed(endpoint):
+        else:
             continue
         refresh.append(resource.urn)
     return refresh
@@ -128,7 +122,7 @@ def _lost_endpoint(state: State, name: str) -> Resource:
                 pending.urn, pending.type, name, pending.parent, pending.inputs, {}, to_delete=False
             )
     for resource in state.resources:
-        if resource.type == _COMPONENT and resource.inputs.get("endpoint_name") == name:
+        if resource.type == COMPONENT_TYPE and resource.inputs.get("endpoint_name") == name:
             prefix, _, component = resource.urn.rpartition("::")
             urn = f"{prefix}${ENDPOINT_TYPE}::{component}"
             return Resource(urn, ENDPOINT_TYPE, name, resource.urn, {}, {}, to_delete=False)

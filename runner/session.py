@@ -17,7 +17,7 @@ from runner import guards, preflight, record
 from runner.cloud import Cloud
 from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, SettingsRefused
 from runner.locks import Holder
-from runner.process import PulumiProcess
+from runner.process import PulumiProcess, ask
 from runner.redact import redact
 from runner.state import State, parse_state
 from runner.warm import WarmPlugin
@@ -156,7 +156,7 @@ class Session:
 
     def state(self) -> State:
         """The stack's state as its backend has it."""
-        done = preflight.ask(["stack", "export", "--stack", self.name], cwd=self.root, env=ENGINE_VARIABLES)
+        done = ask(["stack", "export", "--stack", self.name], cwd=self.root, env=ENGINE_VARIABLES)
         if done.code == 0:
             return parse_state(done.stdout)
         from runner.stack import failure

@@ -119,23 +119,32 @@ class PulumiStack:
         self._stack = automation.Stack.select(name, self._workspace)
         self._say = say
 
-    def preview(self, *, parallel: int, env: Mapping[str, str] | None = None) -> Outcome:
-        """Ask what `up` would do. Takes no lock and changes nothing. ``env``: variables for this preview alone."""
+    def preview(
+        self, *, parallel: int, replace: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Ask what `up` would do. Takes no lock and changes nothing.
+
+        Args:
+            parallel: operations at once.
+            replace: URNs of resources to make anew whatever the program says.
+            env: variables for this preview alone.
+        """
         usual, self._workspace.env_vars = (
             self._workspace.env_vars,
             {**self._workspace.env_vars, **(env or {})},
         )
         try:
-            return self._preview(parallel)
+            return self._preview(parallel, replace)
         finally:
             self._workspace.env_vars = usual
 
-    def _preview(self, parallel: int) -> Outcome:
+    def _preview(self, parallel: int, replace: Sequence[str]) -> Outcome:
         quiet = ChangeCollector(lambda _line: None)
         outcome = self._operate(
             quiet,
             lambda: self._stack.preview(
                 parallel=parallel,
+                replace=list(replace),
                 suppress_outputs=True,
                 on_event=quiet.on_event,
                 color="never",
@@ -146,13 +155,14 @@ class PulumiStack:
             raise RunnerError(message)
         return outcome
 
-    def up(self, *, parallel: int, message: str) -> Outcome:
-        """Make the cloud equal to the program."""
+    def up(self, *, parallel: int, message: str, replace: Sequence[str] = ()) -> Outcome:
+        """Make the cloud equal to the program; ``replace`` as in `preview`."""
         told = ChangeCollector(self._say)
         return self._operate(
             told,
             lambda: self._stack.up(
                 parallel=parallel,
+                replace=list(replace),
                 message=message,
                 suppress_outputs=True,
                 show_secrets=False,
@@ -193,13 +203,14 @@ class PulumiStack:
             ),
         )
 
-    def destroy(self, *, parallel: int) -> Outcome:
-        """Delete every resource; the program runs beside it, for its delete guard."""
+    def destroy(self, *, parallel: int, targets: Sequence[str] = ()) -> Outcome:
+        """Delete every resource, or the targets (URNs); the program runs beside it, for its delete guard."""
         told = ChangeCollector(self._say)
         return self._operate(
             told,
             lambda: self._stack.destroy(
                 parallel=parallel,
+                target=list(targets),
                 run_program=True,
                 suppress_outputs=True,
                 show_secrets=False,

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.errors import BackendAccessError
 
+COMPONENT_TYPE = "model-deployment:index:ModelEndpoint"
 ENDPOINT_TYPE = "aws:sagemaker/endpoint:Endpoint"
 PROVIDER_TYPE = "pulumi:providers:aws"
 
@@ -54,9 +55,22 @@ class State:
             if resource.type == ENDPOINT_TYPE and not resource.to_delete
         }
 
+    def endpoint_names(self) -> frozenset[str]:
+        """Names of all endpoints that may live by this stack's doing: also those whose create was killed or failed."""
+        begun = (pending_name(each) for each in self.pending_creates if each.type == ENDPOINT_TYPE)
+        meant = (
+            str(each.inputs.get("endpoint_name")) for each in self.resources if each.type == COMPONENT_TYPE
+        )
+        return frozenset((*self.endpoints(), *begun, *meant))
+
     def provider_urn(self) -> str | None:
         """URN of the stack's AWS provider, or None in a stack that was never deployed."""
         return next((resource.urn for resource in self.resources if resource.type == PROVIDER_TYPE), None)
+
+
+def pending_name(pending: Resource) -> str:
+    """AWS name that an interrupted create was to make: it is chosen before the create begins."""
+    return str(pending.inputs.get("name", ""))
 
 
 def parse_state(text: str) -> State:

@@ -6,10 +6,53 @@ AWS rolls a failed update back and reports InService on the old configuration; t
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from registry import LiveEndpoint
+from registry import LiveEndpoint, Manifest
+from runner.errors import ResourceFailure
+from runner.report import package_of
+from runner.state import State
+
+if TYPE_CHECKING:
+    from runner.session import Session
 
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+
+def check(session: "Session", manifest: Manifest, state: State) -> Mapping[str, LiveEndpoint | None]:
+    """See every wanted endpoint InService on the configuration that the state says it was given.
+
+    Raises:
+        ResourceFailure: one is not; the text names each with AWS's reason. Its old configuration is kept.
+    """
+    expected = expected_configs(manifest, state)
+    live = wait_until_settled(session.registry.read_live, list(expected), say=session.say)
+    problems = [*outdated(manifest, state), *untrue(expected, live)]
+    if problems:
+        kept = "The configuration that serves is kept. Mend the package or the settings, then deploy again"
+        raise ResourceFailure("\n".join([*problems, kept]))
+    return live
+
+
+def expected_configs(manifest: Manifest, state: State) -> dict[str, str]:
+    """Configuration by wanted endpoint; an endpoint that the state lacks has none that could be right."""
+    known = state.endpoints()
+    return {
+        name: str(known[name].inputs.get("endpointConfigName", "")) if name in known else ""
+        for name in (wanted.name for wanted in manifest.endpoints)
+    }
+
+
+def outdated(manifest: Manifest, state: State) -> list[str]:
+    """One line for each endpoint whose deployed model was made from another package than the one that is wanted."""
+    lines = []
+    for wanted in manifest.endpoints:
+        deployed = package_of(state, wanted.name)
+        if deployed and deployed != wanted.package_arn:
+            lines.append(
+                f"{wanted.name} was deployed from {deployed}, and the registry wants {wanted.package_arn}: deploy"
+            )
+    return lines
 
 
 def untrue(expected: Mapping[str, str], live: Mapping[str, LiveEndpoint | None]) -> tuple[str, ...]:

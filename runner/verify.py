@@ -1,6 +1,6 @@
 """verify, status, resolve and check: what only looks."""
 
-from runner.deploy import check_truth
+from runner import truth
 from runner.guards import count
 from runner.report import Report, Row, package_of
 from runner.session import Session
@@ -39,7 +39,7 @@ def verify(session: Session) -> Report:
         ResourceFailure: one is not.
     """
     seen = session.look()
-    live = check_truth(session, seen.manifest, seen.state)
+    live = truth.check(session, seen.manifest, seen.state)
     rows = []
     for each in seen.manifest.endpoints:
         now = live[each.name]

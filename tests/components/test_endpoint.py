@@ -359,6 +359,17 @@ def test_the_delete_guard_is_bound_to_model_and_configuration_only():
     assert guarded == {MODEL: ("guard",), CONFIG: ("guard",)}
 
 
+def test_the_wait_for_a_free_name_is_bound_to_the_endpoint_only():
+    def program():
+        wait = pulumi.ResourceHook("wait", lambda _args: None)
+        ModelEndpoint("churn-staging", INSTANCES, name_wait=wait)
+
+    waits = {
+        child.type: child.before_create for child in run_program(program).resources if child.before_create
+    }
+    assert waits == {ENDPOINT: ("wait",)}
+
+
 def test_the_callers_options_are_for_the_component_and_not_for_its_children():
     recorded = build(INSTANCES, opts=pulumi.ResourceOptions(delete_before_replace=True))
     assert recorded.one("ModelEndpoint").delete_before_replace

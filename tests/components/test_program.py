@@ -9,6 +9,7 @@ from registry import ENDPOINT_TAG, Manifest, RegistryError, WantedEndpoint
 from settings import Settings, Vpc
 from settings.inference import InferenceConfig
 from tests.support.engine import run_program
+from tests.support.fakes import live
 from tests.support.program import functions, load_program, run_main
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/iris/7"
@@ -175,6 +176,7 @@ def test_the_guard_is_bound_to_model_and_configuration(monkeypatch, manifest):
     made = run_main(monkeypatch, manifest)
     guarded = {child.type.rsplit(":", 1)[1] for child in made.resources if child.before_delete}
     assert guarded == {"Model", "EndpointConfiguration"}
+    assert [child.type for child in made.resources if child.before_create] == [ENDPOINT]
 
 
 def test_two_package_versions_give_the_same_urns(monkeypatch, tmp_path):
@@ -291,12 +293,11 @@ def ask_guard(answer, resource="iris-staging-config-old", tags=None):
 
     def program():
         loaded = load_program()
-        loaded.SageMakerRegistry = lambda region: registry
 
         async def guarded():
-            guard = loaded.delete_guard("us-east-1")
+            guard = loaded.delete_guard(lambda: registry)
             inputs = None if tags is None else {"tags": tags}
-            guard(ResourceHookArgs("urn", resource, "name", "type", old_inputs=inputs))
+            await guard(ResourceHookArgs("urn", resource, "name", "type", old_inputs=inputs))
             return {}
 
         # The module asked for its own main already; a test of the hook alone runs this instead.
@@ -335,3 +336,44 @@ def test_defect_1_the_guard_keeps_the_resource_when_aws_cannot_be_asked():
 def test_the_guard_asks_nothing_for_a_resource_that_serves_no_endpoint():
     assert ask_guard(RegistryError("not asked"), tags={"team": "flowers"}).asked == []
     assert ask_guard(RegistryError("not asked"), tags=None).asked == []
+
+
+class Deleting:
+    """A registry whose endpoint is being deleted so often, and then is what it ends as."""
+
+    def __init__(self, times, ends):
+        self.left, self.ends = times, ends
+
+    def read_live(self, names):
+        assert names == ["iris-staging"]
+        self.left -= 1
+        return {"iris-staging": live(status="Deleting") if self.left >= 0 else self.ends}
+
+
+def wait_for_name(registry):
+    """Run the hook that comes before an endpoint's creation, as the engine does, with pauses that take no time."""
+
+    def program():
+        loaded = load_program()
+        loaded._NAME_POLL_S = 0.0
+
+        async def waited():
+            wait = loaded.name_wait(lambda: registry)
+            await wait(ResourceHookArgs("urn", "", "name", "type", new_inputs={"name": "iris-staging"}))
+            return {}
+
+        pulumi.runtime.get_root_resource()._async_program = waited
+
+    run_program(program)
+
+
+@pytest.mark.parametrize("ends", [None, live(status="InService")], ids=["gone", "somebody made it anew"])
+def test_an_endpoint_is_created_only_when_one_of_its_name_is_no_longer_being_deleted(ends):
+    registry = Deleting(times=2, ends=ends)
+    wait_for_name(registry)
+    assert registry.left == -1
+
+
+def test_a_deletion_without_end_is_told():
+    with pytest.raises(pulumi.RunError, match="endpoint iris-staging is still being deleted"):
+        wait_for_name(Deleting(times=10_000, ends=None))

@@ -20,7 +20,7 @@ ALLOWED = {
     "handlers": {"handlers", "registry"} | AWS_SDK,
     "runner": {"runner", "registry", "settings", "rich", "semver", "pulumi"} | AWS_SDK,
     "__main__.py": {"components", "registry", "settings", "pulumi", "pulumi_aws"},
-    "tools": {"tools", "pulumi", "semver"},
+    "tools": {"tools", "runner", "pulumi", "semver"},
     "sandbox": {"sandbox", "tools", "moto", "numpy", "regex"} | AWS_SDK,
     "demo": {"demo", "sandbox", "tools", "settings", "rich", "joblib", "numpy", "sklearn"} | AWS_SDK,
     "benchmarks": {"benchmarks", "sandbox", "tools", "registry", "rich", "yaml"} | AWS_SDK,

@@ -12,8 +12,35 @@ def test_an_endpoint_that_ends_failed_is_told_with_awss_reason_and_made_anew_by_
     deployment.register()
     done = deployment.runner("deploy", "staging")
     assert done.code == 0, done.err
-    assert "deleting endpoint iris-staging: it is Failed" in done.err
+    assert "replacing endpoint iris-staging: it is Failed" in done.err
     assert deployment.live()["EndpointStatus"] == "InService"
+
+
+def test_a_failed_endpoint_that_the_state_knows_is_made_anew_by_the_update(
+    deployment, aws, cloud, wait_until
+):
+    deployment.register()
+    assert deployment.runner("deploy", "staging").code == 0
+    sagemaker, config = aws("sagemaker"), deployment.live()["EndpointConfigName"]
+    sagemaker.delete_endpoint(EndpointName="iris-staging")
+    wait_until(lambda: not sagemaker.list_endpoints()["Endpoints"])
+    cloud.inject("CreateEndpoint", outcome="Failed", count=1, message="no capacity")
+    sagemaker.create_endpoint(EndpointName="iris-staging", EndpointConfigName=config)
+    wait_until(lambda: deployment.live()["EndpointStatus"] == "Failed")
+    done = deployment.runner("deploy", "staging")
+    assert done.code == 0, done.err
+    assert "replaced Endpoint iris-staging" in done.err
+    assert deployment.live()["EndpointStatus"] == "InService"
+
+
+def test_a_stack_whose_endpoint_could_not_be_made_is_destroyed_whole(deployment):
+    deployment.register(good=False)
+    assert deployment.runner("deploy", "staging").code == 4
+    done = deployment.runner("destroy", "staging", "--allow-removals")
+    assert done.code == 0, done.err
+    assert deployment.configurations() == set()
+    with pytest.raises(Exception, match="Could not find"):
+        deployment.live()
 
 
 @pytest.mark.parametrize(

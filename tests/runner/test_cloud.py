@@ -3,7 +3,6 @@ from contextlib import contextmanager
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ProfileNotFound
 
-from runner import cloud
 from runner.cloud import FINDABLE_TYPES, Cloud
 from runner.errors import BackendAccessError, ResourceFailure
 
@@ -58,11 +57,6 @@ def refusal_of(kind, said):
         yield
 
 
-@pytest.fixture(autouse=True)
-def _no_time_passes(monkeypatch):
-    monkeypatch.setattr(cloud.time, "sleep", lambda _seconds: None)
-
-
 @pytest.mark.parametrize(
     ("type_", "service", "operation", "parameter", "missing"),
     [
@@ -101,9 +95,8 @@ def test_every_findable_type_is_tried_above():
     [
         lambda it: it.exists("aws:sagemaker/endpoint:Endpoint", "churn-staging"),
         lambda it: it.endpoint_tags("churn-staging"),
-        lambda it: it.delete_endpoint("churn-staging"),
     ],
-    ids=["exists", "tags", "delete"],
+    ids=["exists", "tags"],
 )
 @pytest.mark.parametrize(
     "answer",
@@ -115,7 +108,7 @@ def test_every_findable_type_is_tried_above():
     ],
 )
 def test_defect_1_a_read_that_fails_is_an_error_and_never_there_is_none(ask, answer):
-    asked = account(sagemaker=Client(describe_endpoint=[answer], delete_endpoint=[{}]))
+    asked = account(sagemaker=Client(describe_endpoint=[answer]))
     with refusal_of(ResourceFailure, "sagemaker describe_endpoint: [A-Z]"):
         ask(asked)
 
@@ -156,28 +149,6 @@ def test_tags_that_may_not_be_read_are_an_error_of_ours_and_no_trace():
     client = Client(describe_endpoint=[{"EndpointArn": ARN}], list_tags=[refused(*DENIED)])
     with refusal_of(ResourceFailure, "sagemaker list_tags: AccessDeniedException: User is not authorized"):
         account(sagemaker=client).endpoint_tags("churn-staging")
-
-
-def test_deleting_waits_until_the_name_is_free():
-    going = {"EndpointStatus": "Deleting"}
-    client = Client(delete_endpoint=[{}], describe_endpoint=[going, going, refused(*NO_ENDPOINT)])
-    account(sagemaker=client).delete_endpoint("churn-staging")
-    assert [operation for operation, _ in client.calls] == ["delete_endpoint"] + ["describe_endpoint"] * 3
-
-
-def test_deleting_what_is_not_there_is_harmless():
-    missing = refused(*NO_ENDPOINT)
-    account(sagemaker=Client(delete_endpoint=[missing], describe_endpoint=[missing])).delete_endpoint(
-        "churn-staging"
-    )
-
-
-def test_a_deletion_that_takes_too_long_is_told():
-    client = Client(delete_endpoint=[{}], describe_endpoint=[{"EndpointStatus": "Deleting"}])
-    with refusal_of(
-        ResourceFailure, "endpoint churn-staging is still being deleted after 0 s; deploy again later"
-    ):
-        account(sagemaker=client).delete_endpoint("churn-staging", timeout_s=0)
 
 
 def test_a_parameter_is_read_written_over_and_deleted():

@@ -1,17 +1,13 @@
 import functools
-import os
-import socket
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from registry import RegistryError
-from runner import deploy, truth
-from runner.changes import MODEL_TYPE
+from runner import deploy, destroy, locks, truth
 from runner.deploy import Options
-from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, RunnerError, StackBusy
-from runner.locks import Holder, LockedError
+from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, StackBusy
+from runner.locks import LockedError
 from runner.record import Record, live_digest, parse_record
 from runner.state import ENDPOINT_TYPE
 from tests.support import fakes
@@ -39,11 +35,6 @@ BEFORE = fakes.state(provider(), component(), endpoint(config="config-1"), diges
 AFTER = fakes.state(provider(), component(), endpoint(config="config-2"), digest="after")
 EMPTY = fakes.state(digest="empty")
 UPDATE = (new_model(), change("update", properties=("endpointConfigName",)))
-GONE = Holder(
-    "file:///lock.json", "me", socket.gethostname(), 2**22 + 1, datetime.now(UTC)
-)  # above Linux's highest process id
-ALIVE = Holder("file:///lock.json", "me", socket.gethostname(), os.getpid(), datetime.now(UTC))
-ELSEWHERE = Holder("file:///lock.json", "me", "another", 7, datetime.now(UTC))
 
 
 @pytest.fixture(autouse=True)
@@ -268,15 +259,15 @@ def test_a_move_from_instances_to_serverless_is_refused_without_the_flag():
     assert did(session) == ["warm up", "preview"]
 
 
-def test_a_move_from_instances_to_serverless_deletes_the_endpoint_first_when_allowed():
+def test_a_move_from_instances_to_serverless_replaces_the_endpoint_when_allowed():
     serverless = {"churn-staging": live("config-2", kind="serverless")}
     session = updating(settings=settings(inference={"churn": SERVERLESS}), lives=[SERVING, serverless])
     deploy.deploy(session, Options(allow_removals=True))
-    assert session.did[2:5] == [("delete endpoint", "churn-staging"), ("refresh", (URN,)), ("up",)]
+    assert session.did[1:3] == [("preview", (URN,)), ("up", (URN,))]
 
 
 def test_the_wrong_account_ends_every_command_before_anything():
-    for command in (deploy.deploy, deploy.preview, deploy.destroy):
+    for command in (deploy.deploy, deploy.preview, destroy.destroy):
         session = updating(account_refused=PolicyRefused("wrong account"))
         with pytest.raises(PolicyRefused, match="wrong account"):
             command(session, Options())
@@ -298,15 +289,24 @@ def test_defect_1_a_registry_that_cannot_be_read_changes_nothing():
 # --- repairs
 
 
-def test_a_failed_endpoint_is_deleted_read_again_and_made_anew():
+def test_a_failed_endpoint_is_replaced_by_the_update_which_holds_the_lock():
     failed = {"churn-staging": live("config-1", "Failed", failure_reason="no such image")}
-    session = updating(lives=[failed, SERVING_NEW], planned=(change("create"),))
+    session = updating(states=[BEFORE, AFTER], lives=[failed, SERVING_NEW], planned=(change("replace"),))
+    deploy.deploy(session, Options())
+    assert session.did[1:] == [("preview", (URN,)), ("up", (URN,)), ("record",)]
+
+
+def test_a_failed_endpoint_that_the_state_does_not_know_is_taken_over_and_replaced():
+    failed = {"churn-staging": live("config-1", "Failed")}
+    lost = fakes.state(provider(), component(), digest="lost")
+    session = updating(
+        states=[lost, BEFORE, AFTER], lives=[failed, SERVING_NEW], planned=(change("replace"),)
+    )
     deploy.deploy(session, Options())
     assert session.did[1:] == [
-        ("delete endpoint", "churn-staging"),
-        ("refresh", (URN,)),
-        ("preview",),
-        ("up",),
+        ("adopt", URN, "churn-staging", PROVIDER_URN),
+        ("preview", (URN,)),
+        ("up", (URN,)),
         ("record",),
     ]
 
@@ -337,8 +337,8 @@ def test_an_endpoint_whose_create_was_killed_is_adopted_by_its_name_and_updated(
     assert session.did[1:] == [
         ("refresh", "pending"),
         ("adopt", URN, "churn-staging", PROVIDER_URN),
-        ("preview",),
-        ("up",),
+        ("preview", ()),
+        ("up", ()),
         ("record",),
     ]
 
@@ -395,6 +395,17 @@ def test_repairs_without_further_changes_are_reported_as_such():
     assert "up" in did(session)
 
 
+def test_a_deploy_that_found_the_stack_locked_looks_at_everything_again(monkeypatch):
+    monkeypatch.setattr(locks, "POLL_S", 0.0)
+    looks = []
+    session = updating(states=[BEFORE, BEFORE, AFTER], on_look=lambda: looks.append(1))
+    session.lives = session.registry.answers = [SERVING, SERVING, SERVING_NEW]
+    session.engine.fails["up"] = [LockedError(())]
+    deploy.deploy(session, Options())
+    assert did(session) == ["warm up", "preview", "up", "warm up", "preview", "up", "record"]
+    assert len(looks) == 2
+
+
 # --- the record
 
 
@@ -408,87 +419,7 @@ def test_a_record_that_cannot_be_written_costs_the_next_run_time_and_this_one_no
     )
 
 
-# --- locks
-
-
-def locked_times(*errors):
-    """An attempt that finds the stack locked so often, and then works."""
-    left = list(errors)
-
-    def attempt():
-        if left:
-            raise left.pop(0)
-        return "report"
-
-    return attempt
-
-
-def wait(session, attempt, timeout_s=3600.0):
-    slept = []
-    return deploy.when_unlocked(session, timeout_s, attempt, sleep=slept.append), slept
-
-
-@pytest.fixture
-def session():
-    return FakeSession([BEFORE], [SERVING])
-
-
-def test_a_free_stack_is_not_waited_for(session):
-    assert wait(session, locked_times()) == ("report", [])
-
-
-def test_a_living_holder_is_waited_for_and_told_once_a_minute(session):
-    report, slept = wait(session, locked_times(*[LockedError((ALIVE,))] * 3))
-    assert report == "report"
-    assert len(slept) == 3
-    assert all(0.8 * deploy.LOCK_POLL_S <= pause <= 1.2 * deploy.LOCK_POLL_S for pause in slept)
-    assert len(session.said) == 1
-    assert f"(pid {os.getpid()})" in session.said[0]
-    assert "waiting up to" in session.said[0]
-    assert session.did == []
-
-
-def test_the_lock_of_a_holder_that_is_gone_is_taken_over_without_waiting(session):
-    report, slept = wait(session, locked_times(LockedError((GONE,))))
-    assert (report, slept, session.did) == ("report", [], [("unlock",)])
-    assert "has ended without releasing it; taking the lock over" in session.said[0]
-
-
-@pytest.mark.parametrize("holders", [(), (ELSEWHERE,), (GONE, ALIVE), (GONE, ELSEWHERE)])
-def test_a_lock_is_never_taken_over_unless_every_holder_is_known_to_be_gone(session, holders):
-    wait(session, locked_times(LockedError(holders)))
-    assert session.did == []
-
-
-def test_taking_over_is_not_repeated_for_ever(session):
-    _, slept = wait(session, locked_times(*[LockedError((GONE,))] * 5))
-    assert (len(session.did), len(slept)) == (3, 2)
-
-
-def test_a_lock_that_stays_ends_with_the_time_and_says_what_to_do(session):
-    with pytest.raises(StackBusy) as busy:
-        wait(session, locked_times(LockedError((ELSEWHERE,))), timeout_s=0)
-    assert (busy.value.exit_code, busy.value.retryable) == (75, True)
-    assert "me@another (pid 7)" in str(busy.value)
-    assert "pulumi cancel" in str(busy.value)
-
-
-def test_another_error_is_not_waited_for(session):
-    with pytest.raises(ResourceFailure):
-        wait(session, locked_times(ResourceFailure("failed")))
-
-
-def test_a_deploy_that_found_the_stack_locked_looks_at_everything_again():
-    looks = []
-    session = updating(states=[BEFORE, BEFORE, AFTER], on_look=lambda: looks.append(1))
-    session.lives = session.registry.answers = [SERVING, SERVING, SERVING_NEW]
-    session.engine.fails["up"] = [LockedError((GONE,))]
-    deploy.deploy(session, Options())
-    assert did(session) == ["warm up", "preview", "up", "unlock", "warm up", "preview", "up", "record"]
-    assert len(looks) == 2
-
-
-# --- preview and destroy
+# --- preview
 
 
 def test_a_preview_changes_nothing_and_says_what_deploy_would_mend():
@@ -511,43 +442,6 @@ def test_a_preview_is_guarded_too():
         deploy.preview(session, Options())
 
 
-def test_destroy_names_what_it_would_delete_and_deletes_nothing_unless_allowed():
-    session = FakeSession([BEFORE], [SERVING])
-    with pytest.raises(PolicyRefused, match="would delete 1 endpoint: churn-staging"):
-        deploy.destroy(session, Options())
-    assert session.did == []
-
-
-def test_destroy_pins_an_empty_manifest_waits_for_the_end_and_forgets_the_record():
-    deleting = {"churn-staging": live(status="Deleting")}
-    session = FakeSession(
-        [BEFORE], [SERVING, deleting, {}], planned=(change("delete"), change("delete", MODEL_TYPE, "m"))
-    )
-    report = deploy.destroy(session, Options(allow_removals=True))
-    assert did(session) == ["destroy", "forget record"]
-    assert [found.endpoints for found in session.pinned] == [()]
-    assert "waiting for churn-staging (Deleting)" in session.said
-    assert [(row.endpoint, row.note) for row in report.rows] == [("churn-staging", "deleted")]
-    assert report.changes == ("delete Endpoint churn-staging", "delete Model m")
-
-
-def test_destroy_keeps_the_record_when_the_engine_fails():
-    session = FakeSession([BEFORE], [SERVING])
-    session.engine.fails["destroy"] = [RunnerError("refused")]
-    with pytest.raises(RunnerError):
-        deploy.destroy(session, Options(allow_removals=True))
-    assert "forget record" not in did(session)
-
-
 @pytest.mark.parametrize(("endpoints", "at_once"), [(0, 16), (1, 16), (20, 40), (64, 128), (1000, 128)])
 def test_operations_at_once_grow_with_the_endpoints_up_to_what_aws_takes(endpoints, at_once):
     assert deploy.parallelism(manifest(*(wanted(f"g{i}") for i in range(endpoints)))) == at_once
-
-
-def test_destroy_takes_over_what_a_killed_create_made_before_it_deletes():
-    begun = resource(ENDPOINT_TYPE, "churn-staging", "churn-staging", id="", inputs={"name": "churn-staging"})
-    killed = fakes.state(provider(), component(), pending=[begun], digest="killed")
-    cleared = fakes.state(provider(), component(), digest="cleared")
-    session = FakeSession([killed, cleared, BEFORE], [SERVING, SERVING, SERVING, {}])
-    deploy.destroy(session, Options(allow_removals=True))
-    assert did(session) == ["refresh", "adopt", "destroy", "forget record"]

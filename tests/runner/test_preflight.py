@@ -5,17 +5,37 @@ import pytest
 
 from runner import preflight
 from runner.errors import RunnerError
+from runner.process import ask
 
 
-@pytest.mark.parametrize("cli", ["3.259.0", "3.272.0", "3.300.1", "3.259.0-alpha.1"])
-def test_a_cli_that_was_seen_to_work_or_is_newer_fits(cli):
-    assert preflight.misfit(cli, "3.272.0") is None
+@pytest.mark.parametrize(
+    ("cli", "sdk"),
+    [
+        ("3.259.0", "3.272.0"),
+        ("3.272.0", "3.272.0"),
+        ("3.300.1", "3.272.0"),
+        ("3.300.1", "3.300.1"),
+        ("3.259.0-alpha.1", "3.258.9"),
+    ],
+)
+def test_pairs_that_were_seen_to_work_or_have_a_newer_cli_fit(cli, sdk):
+    assert preflight.misfit(cli, sdk) is None
 
 
-@pytest.mark.parametrize("cli", ["3.258.9", "2.400.0", "4.0.0", "3.9.0"])
-def test_an_older_cli_or_another_major_version_does_not_fit_and_is_told_how_to_get_one(cli):
-    said = preflight.misfit(cli, "3.272.0")
-    assert f"Pulumi CLI {cli} does not fit the Python SDK 3.272.0: version 3.259.0 or newer" in said
+@pytest.mark.parametrize(
+    ("cli", "sdk"),
+    [
+        ("3.258.9", "3.272.0"),
+        ("2.400.0", "3.272.0"),
+        ("4.0.0", "3.272.0"),
+        ("3.259.0", "3.272.1"),
+        ("3.259.0", "4.0.0"),
+    ],
+)
+def test_an_unknown_pair_is_refused_with_both_versions_and_the_way_out(cli, sdk):
+    said = preflight.misfit(cli, sdk)
+    assert f"Pulumi CLI {cli} does not fit the Python SDK {sdk}: CLI 3.259.0 or newer" in said
+    assert "up to 3.272.0" in said or cli == "4.0.0"
     assert "make setup" in said
 
 
@@ -39,7 +59,7 @@ def test_asking_gives_code_output_and_arguments_and_no_terminal(fake_pulumi):
     fake_pulumi(
         "print(sys.argv[1:], os.environ['ASKED'], sys.stdin.read()); print('e', file=sys.stderr); sys.exit(7)"
     )
-    done = preflight.ask(["stack", "export"], cwd=fake_pulumi.folder, env={"ASKED": "yes"})
+    done = ask(["stack", "export"], cwd=fake_pulumi.folder, env={"ASKED": "yes"})
     assert (done.code, done.stdout, done.stderr) == (
         7,
         "['--non-interactive', 'stack', 'export'] yes \n",
@@ -50,7 +70,7 @@ def test_asking_gives_code_output_and_arguments_and_no_terminal(fake_pulumi):
 def test_without_a_cli_the_error_says_how_to_get_one(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RunnerError, match=r"no `pulumi` on PATH.*make setup"):
-        preflight.ask(["version"], cwd=tmp_path, env={})
+        ask(["version"], cwd=tmp_path, env={})
 
 
 def test_a_real_pulumi_is_never_reached_by_these_tests(fake_pulumi):

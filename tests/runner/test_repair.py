@@ -27,7 +27,7 @@ def plan(of, now, *, found=(), owned=()):
 def test_a_stack_in_order_needs_no_repair():
     repairs = plan(state(component(), endpoint()), GOOD)
     assert not repairs
-    assert (repairs.remove, repairs.adopt, repairs.refresh, repairs.notes) == ((), (), (), ())
+    assert (repairs.adopt, repairs.refresh, repairs.replace, repairs.notes) == ((), (), (), ())
 
 
 def test_an_endpoint_that_does_not_exist_yet_needs_no_repair():
@@ -88,18 +88,19 @@ def test_interrupted_creates_that_made_nothing_are_forgotten_and_told():
     )
 
 
-def test_a_failed_endpoint_is_deleted_and_read_again_and_its_reason_told():
+def test_a_failed_endpoint_is_replaced_and_its_reason_told():
     now = {"churn-staging": live(status="Failed", failure_reason="no such image")}
     repairs = plan(state(component(), endpoint()), now)
-    assert (repairs.remove, repairs.refresh, repairs.adopt) == (("churn-staging",), (URN,), ())
+    assert (repairs.replace, repairs.refresh, repairs.adopt) == ((URN,), (), ())
     assert len(repairs.notes) == 1
     assert repairs.notes[0].endswith("(no such image)")
 
 
-def test_a_failed_endpoint_that_the_state_does_not_know_is_deleted_and_not_taken_over():
+def test_a_failed_endpoint_that_the_state_does_not_know_is_taken_over_and_replaced():
     now = {"churn-staging": live(status="Failed")}
     repairs = plan(state(component()), now, owned=["churn-staging"])
-    assert (repairs.remove, repairs.refresh, repairs.adopt) == (("churn-staging",), (), ())
+    assert [each.urn for each in repairs.adopt] == [URN]
+    assert (repairs.replace, repairs.refresh) == ((URN,), ())
 
 
 def test_a_failed_endpoint_of_somebody_else_is_never_deleted():
@@ -109,7 +110,7 @@ def test_a_failed_endpoint_of_somebody_else_is_never_deleted():
 
 def test_an_endpoint_that_aws_rolled_back_is_read_again():
     repairs = plan(state(component(), endpoint(config="config-2")), {"churn-staging": live("config-1")})
-    assert (repairs.refresh, repairs.remove) == ((URN,), ())
+    assert (repairs.refresh, repairs.replace) == ((URN,), ())
     assert "is on config-1, not on config-2 as recorded" in repairs.notes[0]
 
 

@@ -36,6 +36,7 @@ class Registered:
     outputs: Mapping[str, Any]
     depends_on: frozenset[str]
     before_delete: tuple[str, ...]
+    before_create: tuple[str, ...]
     delete_before_replace: bool
     provider: str
 
@@ -115,6 +116,7 @@ class StrictMonitor(mocks.MockMonitor):
                     outputs=rpc.deserialize_properties(answer.object),
                     depends_on=frozenset(request.dependencies),
                     before_delete=tuple(request.hooks.before_delete),
+                    before_create=tuple(request.hooks.before_create),
                     delete_before_replace=request.deleteBeforeReplace,
                     provider=request.provider or ",".join(sorted(request.providers.values())),
                 )

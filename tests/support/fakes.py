@@ -139,9 +139,6 @@ class FakeCloud:
     def endpoint_tags(self, name: str) -> dict[str, str] | None:
         return self.tags.get(name)
 
-    def delete_endpoint(self, name: str) -> None:
-        self.did.append(("delete endpoint", name))
-
     def write_parameter(self, name: str, value: str) -> None:
         if "write_parameter" in self.refuse:
             raise self.refuse["write_parameter"]
@@ -180,14 +177,14 @@ class FakeStack:
         changes = self.planned if what == "preview" or self.made is None else self.made
         return Outcome(changes, unchanged=0)
 
-    def preview(self, **_options: Any) -> Outcome:
-        return self._do("preview")
+    def preview(self, *, replace: Sequence[str], **_options: Any) -> Outcome:
+        return self._do("preview", tuple(replace))
 
-    def up(self, **_options: Any) -> Outcome:
-        return self._do("up")
+    def up(self, *, replace: Sequence[str], **_options: Any) -> Outcome:
+        return self._do("up", tuple(replace))
 
-    def destroy(self, **_options: Any) -> Outcome:
-        return self._do("destroy")
+    def destroy(self, *, targets: Sequence[str] = (), **_options: Any) -> Outcome:
+        return self._do("destroy", *targets)
 
     def refresh(self, targets: Sequence[str] = (), *, clear_pending_creates: bool = False) -> None:
         self._do("refresh", "pending" if clear_pending_creates else tuple(targets))

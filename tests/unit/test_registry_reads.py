@@ -17,8 +17,8 @@ from registry import (
     Select,
     UnavailableError,
     UnknownGroupError,
+    make_client,
     resolve,
-    sagemaker,
 )
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model-package"
@@ -135,7 +135,7 @@ def client(server):
     """Made once, as botocore reads SageMaker's large model for each; throttling slows a client, so tests of it make one."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         settle_environment(monkeypatch, server.url)
-        return sagemaker._client("sagemaker", "us-east-1")
+        return make_client("sagemaker", "us-east-1")
 
 
 @pytest.fixture

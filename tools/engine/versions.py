@@ -6,6 +6,7 @@ holds these numbers against those files and against requirements.txt.
 
 from importlib.metadata import version as installed_version
 
+from runner.preflight import misfit
 from tools.engine.errors import EngineError
 
 CLI_OFFICIAL = "3.272.0"
@@ -20,41 +21,6 @@ AWS_PLUGIN = "7.51.1"
 TERRAFORM_PROVIDER_AWS = "5.100.0"
 """Of the provider binary under the built plugin."""
 
-NEWEST_SDK_TRIED = {CLI_BUILT: "3.272.0"}
-"""CLI to the newest Python SDK that ran with it here, though newer than the CLI."""
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """Give the comparable numbers of a plain version such as ``3.259.0``.
-
-    Raises:
-        EngineError: it is not of this form.
-    """
-    parts = version.removeprefix("v").split(".")
-    if not all(part.isdigit() for part in parts):
-        text = f"{version!r} is not a version of the form 1.2.3"
-        raise EngineError(text)
-    return tuple(int(part) for part in parts)
-
-
-def check_pair(cli: str, sdk: str) -> None:
-    """Refuse a CLI and a Python SDK that are not known to work together.
-
-    An SDK may be as new as the CLI, and newer only where that was tried.
-
-    Raises:
-        EngineError: another major version, or an SDK newer than what was tried.
-    """
-    newest = max(numbers(cli), numbers(NEWEST_SDK_TRIED.get(cli, cli)))
-    if numbers(sdk)[0] == numbers(cli)[0] and numbers(sdk) <= newest:
-        return
-    limit = ".".join(map(str, newest))
-    text = (
-        f"Pulumi CLI {cli} and Python SDK pulumi {sdk} are not known to work together: up to pulumi {limit} is. "
-        "Install requirements.txt again (`make setup`), or raise the CLI as docs/engine.md says."
-    )
-    raise EngineError(text)
-
 
 def check_installed(cli: str, sdk: str | None = None, pulumi_aws: str | None = None) -> None:
     """Refuse an engine that does not fit the Python packages of this environment.
@@ -67,7 +33,10 @@ def check_installed(cli: str, sdk: str | None = None, pulumi_aws: str | None = N
     Raises:
         EngineError: they do not fit; the text says what to do.
     """
-    check_pair(cli, sdk or installed_version("pulumi"))
+    problem = misfit(cli, sdk or installed_version("pulumi"))
+    if problem:
+        text = f"{problem}, or raise the versions as docs/engine.md says."
+        raise EngineError(text)
     found = pulumi_aws or installed_version("pulumi-aws")
     if found != AWS_PLUGIN:
         text = (
