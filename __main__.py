@@ -17,6 +17,7 @@ import pulumi_aws as aws
 from components import NAME_LIMIT, ModelEndpoint, ModelEndpointArgs
 from registry import (
     ENDPOINT_TAG,
+    Clients,
     Manifest,
     ManifestError,
     RegistryError,
@@ -45,7 +46,7 @@ async def main() -> dict[str, Any]:
         raise pulumi.RunError(str(error)) from None
     provider = aws.Provider("aws", region=stack.region, allowed_account_ids=[stack.allowed_account])
     # A client takes a fifth of a second to make, and most runs need none.
-    reader = functools.cache(lambda: SageMakerRegistry(stack.region))
+    reader = functools.cache(lambda: SageMakerRegistry(Clients(stack.region)))
     guard, wait = delete_guard(reader), name_wait(reader)
     outputs = {}
     for wanted in manifest.endpoints:
@@ -85,7 +86,7 @@ def wanted_endpoints(stack: Settings) -> Manifest:
     """
     path = os.environ.get("MODEL_DEPLOYMENT_MANIFEST")
     if not path:
-        return resolve(stack.environment, stack.requests(), SageMakerRegistry(stack.region))
+        return resolve(stack.environment, stack.requests(), SageMakerRegistry(Clients(stack.region)))
     manifest = load_manifest(Path(path))
     groups = {wanted.group for wanted in manifest.endpoints}
     if manifest.environment != stack.environment or not groups <= set(stack.models):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from benchmarks.commands import BenchmarkError, say
 from benchmarks.results import Limit, Result
 from benchmarks.workspace import REGION, ROOT, Setting, workspace
-from registry import SageMakerRegistry
+from registry import Clients, SageMakerRegistry
 
 NAME = "registry-read"
 
@@ -55,7 +55,7 @@ def run(setting: Setting) -> Iterator[Result]:
 
 def read_together(group: str) -> int:
     """Read all versions of a group as the program does; how many there are."""
-    return len(SageMakerRegistry(REGION).read_packages(group))
+    return len(SageMakerRegistry(Clients(REGION)).read_packages(group))
 
 
 def read_one_by_one(group: str) -> int:

@@ -1,6 +1,6 @@
 """The model registry as plain values and rules: what is there, what should be live, under which name."""
 
-from registry.clients import make_client
+from registry.clients import Clients
 from registry.errors import (
     AccessRefusedError,
     ManifestError,
@@ -20,6 +20,7 @@ from registry.values import GroupRequest, IgnoredPackage, LiveEndpoint, Package,
 __all__ = [
     "ENDPOINT_TAG",
     "AccessRefusedError",
+    "Clients",
     "GroupRequest",
     "IgnoredPackage",
     "LiveEndpoint",
@@ -38,7 +39,6 @@ __all__ = [
     "is_missing",
     "is_owned",
     "load_manifest",
-    "make_client",
     "owner_tags",
     "refusal",
     "refuse_collisions",

@@ -98,13 +98,17 @@ def resolve(environment: str, requests: Sequence[GroupRequest], registry: SageMa
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read a manifest file.
+    """Read a manifest file. One that its writer holds locked is waited for: its content is on the way.
 
     Raises:
         ManifestError: the file cannot be read or is not a manifest; the text names the file.
     """
+    import fcntl  # not on Windows, where a program without a manifest file does without
+
     try:
-        return Manifest.from_json(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            return Manifest.from_json(file.read())
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(_again(f"{path}: the manifest cannot be read ({error})")) from error
     except ManifestError as error:

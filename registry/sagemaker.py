@@ -14,7 +14,7 @@ from registry.answers import (
     required,
     serving_variants,
 )
-from registry.clients import CALLS_AT_ONCE, make_client
+from registry.clients import CALLS_AT_ONCE, Clients
 from registry.errors import RegistryError, UnknownGroupError
 from registry.failures import is_missing, translate
 from registry.values import LiveEndpoint, Package
@@ -34,10 +34,14 @@ class SageMakerRegistry:
     Reads are repeated with botocore's adaptive mode (back-off, and a rate that falls when AWS throttles).
     """
 
-    def __init__(self, region: str, *, client: "SageMakerClient | None" = None) -> None:
-        """Read from ``region``; ``client`` is a SageMaker client to use instead of one made from the environment."""
-        self._region = region
-        self._client: SageMakerClient = make_client("sagemaker", region) if client is None else client
+    def __init__(self, clients: Clients) -> None:
+        """Read with these clients, in their region.
+
+        Raises:
+            AccessRefusedError: the environment names an AWS profile or a configuration that is not there.
+        """
+        self._clients = clients
+        self._client: SageMakerClient = clients.get("sagemaker")
 
     def read_packages(self, group: str) -> tuple[Package, ...]:
         """Read all versions of a model package group.
@@ -103,7 +107,7 @@ class SageMakerRegistry:
             RegistryError: there are no valid credentials, or STS does not answer.
         """
         subject = "the caller's account"
-        answer = _call("GetCallerIdentity", subject, make_client("sts", self._region).get_caller_identity)
+        answer = _call("GetCallerIdentity", subject, self._clients.get("sts").get_caller_identity)
         account: str = required(answer, "Account", str, f"GetCallerIdentity of {subject}")
         return account
 

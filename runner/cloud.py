@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from registry import AccessRefusedError, is_missing, make_client
+from registry import AccessRefusedError, Clients, is_missing
 from runner.errors import BackendAccessError, ResourceFailure
 
 if TYPE_CHECKING:
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 class Cloud:
     """The stack's AWS account. Every refused or failed read is an error, never "there is none"."""
 
-    def __init__(self, region: str) -> None:
-        """Open the account of the ambient credentials in one region; nothing is asked yet."""
-        self._region = region
-        self._clients: dict[str, Any] = {}
+    def __init__(self, clients: Clients) -> None:
+        """Open the account of these clients; nothing is asked yet."""
+        self._clients = clients
 
     def exists(self, resource_type: str, name: str) -> bool:
         """Whether a model, configuration, endpoint or role of that name lives.
@@ -83,12 +82,10 @@ class Cloud:
         self._read("s3", "delete_object", Bucket=bucket, Key=key)
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            try:
-                self._clients[service] = make_client(service, self._region)
-            except AccessRefusedError as error:
-                raise BackendAccessError(str(error)) from error
-        return self._clients[service]
+        try:
+            return self._clients.get(service)
+        except AccessRefusedError as error:
+            raise BackendAccessError(str(error)) from error
 
     def _read(self, service: str, operation: str, **parameters: Any) -> Any:
         """Call AWS once; None for "there is no such thing"."""

@@ -13,11 +13,14 @@ from runner.locks import StateChangedError, when_unlocked
 from runner.mending import after_interruption, mend, repairs_for, settled
 from runner.repair import Repairs
 from runner.report import Report, rows_of
-from runner.session import PREVIEW_VARIABLES, Session, Snapshot
+from runner.session import Session, Snapshot
 from runner.state import State
 
 if TYPE_CHECKING:
-    from runner.stack import Outcome, PulumiStack
+    from runner.stack import PulumiStack
+
+
+_MOST_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,8 @@ def deploy(session: Session, options: Options) -> Report:
 
 def preview(session: Session, options: Options) -> Report:
     """Say what a deploy would do, guards included; changes nothing and takes no lock."""
-    session.warm_up()
+    early = session.begin_preview(parallel=_MOST_AT_ONCE)
     seen = session.look()
-    stack = session.stack()
     if seen.state.pending:
         session.say(
             "another run is at work, or one was interrupted: deploy would wait for it, or mend what it left"
@@ -58,7 +60,14 @@ def preview(session: Session, options: Options) -> Report:
     repairs = Repairs() if seen.state.pending else repairs_for(session, seen)
     for note in repairs.notes:
         session.say(f"deploy would mend first: {note}")
-    outcome = _ask(session, stack, seen, _anew(session, seen, seen.state, repairs))
+    anew = _anew(session, seen, seen.state, repairs)
+    session.say(f"previewing {count(seen.manifest.endpoints)}")
+    if anew:
+        early.give_up()
+        session.pin(seen.manifest)
+        outcome = session.preview(session.stack(), parallel=_MOST_AT_ONCE, replace=anew)
+    else:
+        outcome = early.outcome(seen.manifest.to_json())
     refuse_unwanted(session, seen, outcome.changes, options)
     result = _planned(len(outcome.changes)) if outcome.changes or repairs else "no changes"
     return _report(session, "preview", result, seen, outcome.changes, {})
@@ -75,7 +84,9 @@ def _deploy(session: Session, options: Options) -> Report:
     mend(session, stack, repairs)
     mended = session.state() if repairs else seen.state
     anew = _anew(session, seen, mended, repairs)
-    planned = _ask(session, stack, seen, anew)
+    session.say(f"previewing {count(seen.manifest.endpoints)}")
+    session.pin(seen.manifest)
+    planned = session.preview(stack, parallel=_MOST_AT_ONCE, replace=anew)
     refuse_unwanted(session, seen, planned.changes, options)
     changes = planned.changes
     # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
@@ -112,19 +123,6 @@ def _anew(session: Session, seen: Snapshot, state: State, repairs: Repairs) -> t
     known = {name: resource.urn for name, resource in state.endpoints().items()}
     moved = (known[name] for name in _moved(session, seen) if name in known)
     return tuple(sorted({*moved, *repairs.replace} & set(known.values())))
-
-
-def _ask(session: Session, stack: "PulumiStack", seen: Snapshot, anew: Sequence[str]) -> "Outcome":
-    session.say(f"previewing {count(seen.manifest.endpoints)}")
-    session.pin(seen.manifest)
-    head_start = session.warm.variables() if session.warm else {}
-    try:
-        return stack.preview(
-            parallel=parallelism(seen.manifest), replace=anew, env={**PREVIEW_VARIABLES, **head_start}
-        )
-    finally:
-        if session.warm:
-            session.warm.close()
 
 
 def _up(session: Session, stack: "PulumiStack", seen: Snapshot, anew: Sequence[str]) -> tuple[Change, ...]:
@@ -178,7 +176,7 @@ def remember(session: Session, verified: record.Record) -> None:
 
 def parallelism(manifest: Manifest) -> int:
     """Operations at once: endpoints wait, they do not compute, but AWS throttles; 16 to 128."""
-    return min(128, max(16, 2 * len(manifest.endpoints)))
+    return min(_MOST_AT_ONCE, max(16, 2 * len(manifest.endpoints)))
 
 
 def _moved(session: Session, seen: Snapshot) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from registry import LiveEndpoint, Manifest, SageMakerRegistry, resolve
+from registry import Clients, LiveEndpoint, Manifest, SageMakerRegistry, resolve
 from runner import guards, preflight, record
 from runner.cloud import Cloud
+from runner.early import EarlyPreview
 from runner.errors import BackendAccessError, PolicyRefused, ResourceFailure, SettingsRefused
 from runner.locks import Holder
 from runner.process import PulumiProcess, ask
@@ -24,7 +25,7 @@ from runner.warm import WarmPlugin
 from settings import Settings, SettingsError, read
 
 if TYPE_CHECKING:
-    from runner.stack import PulumiStack
+    from runner.stack import Outcome, PulumiStack
 
 # Each but the first only saves time, and a `pulumi up` by hand does without (docs/performance.md has the figures).
 ENGINE_VARIABLES: Mapping[str, str] = {
@@ -86,9 +87,11 @@ class Session:
         """
         self.root, self.name, self.process, self.say = root, stack, process, say
         self.settings = read_settings(root, stack)
-        self.cloud = Cloud(self.settings.region)
+        self._clients = Clients(self.settings.region)
+        self.cloud = Cloud(self._clients)
         self.warm: WarmPlugin | None = None
-        self._background = ThreadPoolExecutor(max_workers=2)
+        self._background = ThreadPoolExecutor(max_workers=3)
+        self._early: EarlyPreview | None = None
         self._version: Future[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="model-deployment-")
         self._manifest = Path(self._folder.name) / "manifest.json"
@@ -96,7 +99,7 @@ class Session:
     @cached_property
     def registry(self) -> SageMakerRegistry:
         """The registry's reader, made when it is first asked: `check` needs no credentials."""
-        return SageMakerRegistry(self.settings.region)
+        return SageMakerRegistry(self._clients)
 
     def warm_up(self) -> None:
         """Begin, in the background, what a preview will wait for: plugin, Automation API's import, engine's version."""
@@ -105,6 +108,23 @@ class Session:
             self._background.submit(import_module, "runner.stack")
             self._version = self._background.submit(preflight.engine_version, self.root)
 
+    def begin_preview(self, *, parallel: int) -> EarlyPreview:
+        """Begin a preview now; the manifest follows."""
+        self.warm_up()
+        self._early = EarlyPreview(
+            self._background, lambda: self.preview(self.stack(), parallel=parallel), self._manifest
+        )
+        return self._early
+
+    def preview(self, stack: "PulumiStack", *, parallel: int, replace: Sequence[str] = ()) -> "Outcome":
+        """Preview the pinned manifest, with the plugin that was started early; that one serves no second run."""
+        head_start = self.warm.variables() if self.warm else {}
+        try:
+            return stack.preview(parallel=parallel, replace=replace, env={**PREVIEW_VARIABLES, **head_start})
+        finally:
+            if self.warm:
+                self.warm.close()
+
     def __enter__(self) -> "Session":
         """Begin."""
         return self
@@ -112,7 +132,9 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the plugin's head start and remove the temporary folder."""
+        """End what was begun early and remove the temporary folder."""
+        if self._early:
+            self._early.give_up()
         if self.warm:
             self.warm.close()
         self._background.shutdown()

@@ -7,10 +7,12 @@ import signal
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode  # not exported, and Stack.select makes no subclass
 from semver import VersionInfo
 
 from runner.changes import Change, ChangeCollector
@@ -85,6 +87,18 @@ class _Workspace(automation.LocalWorkspace):
         """Do nothing."""
 
 
+class _Stack(automation.Stack):
+    """A stack that is asked nothing after an operation: the runner takes changes from events, and reads the state itself."""
+
+    def outputs(self) -> automation.OutputMap:
+        """Give none: asking starts the CLI twice, and prints secrets."""
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002, FBT001, FBT002  the base's
+        """Give an empty summary: asking starts the CLI once more."""
+        return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")
+
+
 class PulumiStack:
     """The operations of one stack that the runner needs.
 
@@ -116,7 +130,7 @@ class PulumiStack:
         """
         self._command = _Command(process, VersionInfo.parse(version))
         self._workspace = _Workspace(work_dir=str(root), pulumi_command=self._command, env_vars=dict(env))
-        self._stack = automation.Stack.select(name, self._workspace)
+        self._stack = _Stack(name, self._workspace, StackInitMode.SELECT)
         self._say = say
 
     def preview(

@@ -201,7 +201,7 @@ def test_without_a_manifest_the_program_resolves_the_registry_itself(monkeypatch
     asked = []
 
     def prepare(program):
-        program.SageMakerRegistry = lambda region: f"registry of {region}"
+        program.SageMakerRegistry = lambda clients: f"registry of {clients.region}"
 
         def resolve(*question):
             asked.append(question)

@@ -1,8 +1,10 @@
 from contextlib import contextmanager
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ProfileNotFound
 
+from registry import Clients
 from runner.cloud import FINDABLE_TYPES, Cloud
 from runner.errors import BackendAccessError, ResourceFailure
 
@@ -46,9 +48,9 @@ class Client:
 
 
 def account(**clients):
-    made = Cloud("us-east-1")
-    made._clients.update(clients)
-    return made
+    made = Mock()
+    made.get.side_effect = clients.__getitem__
+    return Cloud(made)
 
 
 @contextmanager
@@ -123,7 +125,7 @@ def test_no_network_is_an_error_of_access():
 def test_an_aws_profile_that_does_not_exist_is_an_error_of_access(monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     with refusal_of(BackendAccessError, "nowhere"):
-        Cloud("us-east-1").read_parameter(PARAMETER)
+        Cloud(Clients("us-east-1")).read_parameter(PARAMETER)
     assert issubclass(ProfileNotFound, Exception)
 
 
@@ -172,11 +174,3 @@ def test_a_parameter_that_may_not_be_read_is_an_error():
     client = Client(get_parameter=[refused(*DENIED)])
     with refusal_of(ResourceFailure, "ssm get_parameter: AccessDeniedException"):
         account(ssm=client).read_parameter(PARAMETER)
-
-
-def test_clients_are_of_the_stacks_region_and_made_once():
-    asked = Cloud("eu-west-1")
-    client = asked._client("ssm")
-    assert client.meta.region_name == "eu-west-1"
-    assert asked._client("ssm") is client
-    client.close()

@@ -271,7 +271,7 @@ def test_the_wrong_account_ends_every_command_before_anything():
         session = updating(account_refused=PolicyRefused("wrong account"))
         with pytest.raises(PolicyRefused, match="wrong account"):
             command(session, Options())
-        assert set(did(session)) <= {"warm up"}
+        assert set(did(session)) <= {"warm up", "begin preview"}
 
 
 def test_defect_1_a_registry_that_cannot_be_read_changes_nothing():
@@ -426,7 +426,7 @@ def test_a_preview_changes_nothing_and_says_what_deploy_would_mend():
     failed = {"churn-staging": live("config-1", "Failed", failure_reason="no such image")}
     session = updating(lives=[failed])
     report = deploy.preview(session, Options())
-    assert did(session) == ["warm up", "preview"]
+    assert session.did == [("begin preview",), ("give up",), ("preview", (URN,))]
     assert any("deploy would mend first" in line and "no such image" in line for line in session.said)
     assert report.result == "2 changes planned"
 
@@ -434,6 +434,14 @@ def test_a_preview_changes_nothing_and_says_what_deploy_would_mend():
 @pytest.mark.parametrize(("planned", "result"), [((), "no changes"), (UPDATE[:1], "1 change planned")])
 def test_a_preview_counts_the_changes(planned, result):
     assert deploy.preview(updating(planned=planned), Options()).result == result
+
+
+def test_a_preview_begins_before_the_registry_is_read_and_gets_the_manifest_later():
+    session = updating()
+    session.on_look = lambda: session.did.append(("look",))
+    deploy.preview(session, Options())
+    assert did(session) == ["begin preview", "look", "preview"]
+    assert [each.package_version for found in session.pinned for each in found.endpoints] == [8]
 
 
 def test_a_preview_is_guarded_too():

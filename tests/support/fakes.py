@@ -263,5 +263,27 @@ class FakeSession:
     def warm_up(self) -> None:
         self.did.append(("warm up",))
 
+    def begin_preview(self, *, parallel: int) -> "FakeEarlyPreview":
+        self.did.append(("begin preview",))
+        return FakeEarlyPreview(self, parallel)
+
+    def preview(self, stack: FakeStack, *, parallel: int, replace: Sequence[str] = ()) -> Outcome:
+        return stack.preview(parallel=parallel, replace=replace)
+
     def unlock(self, holders: Sequence[Holder]) -> None:
         self.did.append(("unlock",))
+
+
+@dataclass
+class FakeEarlyPreview:
+    """A preview that waits for its manifest."""
+
+    session: FakeSession
+    parallel: int
+
+    def outcome(self, text: str) -> Outcome:
+        self.session.pin(Manifest.from_json(text))
+        return self.session.engine.preview(parallel=self.parallel, replace=())
+
+    def give_up(self) -> None:
+        self.session.did.append(("give up",))

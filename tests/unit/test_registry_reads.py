@@ -4,11 +4,13 @@ import json
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import Mock
 
 import pytest
 
 from registry import (
     AccessRefusedError,
+    Clients,
     GroupRequest,
     LiveEndpoint,
     NameCollisionError,
@@ -17,7 +19,6 @@ from registry import (
     Select,
     UnavailableError,
     UnknownGroupError,
-    make_client,
     resolve,
 )
 
@@ -131,11 +132,13 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def client(server):
+def clients(server):
     """Made once, as botocore reads SageMaker's large model for each; throttling slows a client, so tests of it make one."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         settle_environment(monkeypatch, server.url)
-        return make_client("sagemaker", "us-east-1")
+        made = Clients("us-east-1")
+        made.get("sagemaker")
+        return made
 
 
 @pytest.fixture
@@ -146,8 +149,8 @@ def aws(server, monkeypatch):
 
 
 @pytest.fixture
-def registry(aws, client):
-    return SageMakerRegistry("us-east-1", client=client)
+def registry(aws, clients):
+    return SageMakerRegistry(clients)
 
 
 def settle_environment(monkeypatch, url):
@@ -303,7 +306,7 @@ def test_defect_1_a_throttled_read_is_repeated_and_then_an_error(aws, monkeypatc
     with pytest.raises(
         UnavailableError, match=f"{call} of .*churn.* was throttled.*ThrottlingException: Rate exceeded"
     ):
-        resolve("Staging", requests("churn"), SageMakerRegistry("us-east-1"))
+        resolve("Staging", requests("churn"), SageMakerRegistry(Clients("us-east-1")))
     assert aws.calls[call] == 2
 
 
@@ -312,14 +315,14 @@ def test_a_refused_connection_is_an_error(aws, monkeypatch):
     with pytest.raises(
         UnavailableError, match="ListModelPackages of model package group churn got no answer"
     ):
-        SageMakerRegistry("us-east-1").read_packages("churn")
+        SageMakerRegistry(Clients("us-east-1")).read_packages("churn")
 
 
 def test_missing_credentials_are_an_error(aws, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(AccessRefusedError, match="Give valid AWS credentials"):
-        SageMakerRegistry("us-east-1").read_packages("churn")
+        SageMakerRegistry(Clients("us-east-1")).read_packages("churn")
 
 
 def endpoint(**values):
@@ -392,7 +395,7 @@ def test_in_use_is_an_error_when_the_configuration_is_gone_because_nobody_knows_
 
 
 def test_the_account_is_that_of_the_credentials(aws):
-    assert SageMakerRegistry("us-east-1").account_id() == "123456789012"
+    assert SageMakerRegistry(Clients("us-east-1")).account_id() == "123456789012"
 
 
 def test_an_account_that_cannot_be_told_is_an_error(aws):
@@ -401,7 +404,7 @@ def test_an_account_that_cannot_be_told_is_an_error(aws):
         b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>",
     )
     with pytest.raises(AccessRefusedError, match="GetCallerIdentity of the caller's account was refused"):
-        SageMakerRegistry("us-east-1").account_id()
+        SageMakerRegistry(Clients("us-east-1")).account_id()
 
 
 def test_resolve_joins_what_is_wanted_with_what_is_live_and_what_is_ignored(aws, registry):
@@ -472,8 +475,9 @@ class CountingClient:
 
 
 def test_sixteen_reads_are_in_flight_at_once_and_never_more():
-    client = CountingClient([f"{ARN}/churn/{version}" for version in range(1, 65)])
-    assert len(SageMakerRegistry("us-east-1", client=client).read_packages("churn")) == 64
+    client, clients = CountingClient([f"{ARN}/churn/{version}" for version in range(1, 65)]), Mock()
+    clients.get.return_value = client
+    assert len(SageMakerRegistry(clients).read_packages("churn")) == 64
     assert client.most == 16
 
 
@@ -481,4 +485,12 @@ def test_an_aws_profile_that_is_not_there_is_an_error_that_names_it(monkeypatch,
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     with pytest.raises(AccessRefusedError, match="nowhere"):
-        SageMakerRegistry("us-east-1")
+        SageMakerRegistry(Clients("us-east-1"))
+
+
+def test_clients_are_of_their_region_and_made_once():
+    clients = Clients("eu-west-1")
+    client = clients.get("ssm")
+    assert client.meta.region_name == "eu-west-1"
+    assert clients.get("ssm") is client
+    client.close()
