@@ -112,6 +112,20 @@ def test_a_killed_runner_lets_its_engine_finish_and_leaves_nothing_behind(deploy
     assert deployment.live()["EndpointStatus"] == "InService"
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 8)])
+def test_a_preview_whose_runner_is_stopped_while_the_registry_answers_leaves_no_program_that_waits(
+    deployment, cloud, wait_until, number, code
+):
+    deployment.register()
+    cloud.inject("ListModelPackages", delay=5)
+    run = deployment.start_runner("preview", "staging")
+    wait_until(lambda: deployment.processes("pulumi-language-python-exec"))
+    run.send_signal(number)
+    run.communicate(timeout=60)
+    assert run.returncode == code
+    wait_until(lambda: not deployment.processes())
+
+
 def test_two_deploys_of_one_stack_go_one_after_the_other(deployment, slow, wait_until):
     slow.control.set_endpoint_seconds(LONG_S)
     deployment.register()
