@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.faults import Fault
 from sandbox.cloud.http import Request, Response
+from sandbox.cloud.operations import name_problem
 
 if TYPE_CHECKING:
     from sandbox.cloud.router import Cloud
@@ -63,8 +64,8 @@ def _list_faults(cloud: Cloud, _: Request) -> object:
 def _add_fault(cloud: Cloud, request: Request) -> object:
     try:
         fault = Fault(**_body(request))
-        problems = fault.problems()
-    except TypeError as error:
+        problems = [*filter(None, [name_problem(fault.operation)]), *fault.problems()]
+    except (AttributeError, TypeError) as error:
         msg = f"not a fault: {error}"
         raise BadRequest(msg) from error
     if problems:

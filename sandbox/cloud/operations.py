@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.http import Request
+from sandbox.cloud.moto_services import SERVICES
+from sandbox.cloud.sagemaker.service import OPERATIONS
 from sandbox.cloud.validation import service_model
 
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations$")
@@ -46,6 +50,31 @@ def identify(request: Request) -> Target:
         return Target(service, region, access_key, action[0], "query")
     operation = f"{request.method} {request.path}"
     return Target(service, region, access_key, operation, "rest-json")
+
+
+def name_problem(operation: str) -> str | None:
+    """Say why no emulated call has this operation, with the closest that there are; None when one may have it."""
+    known = _emulated()
+    if any(operation in names for names in known.values()):
+        return None
+    # IAM writes sagemaker:DescribeEndpoint, and the AWS CLI describe-endpoint.
+    plain = operation.rpartition(":")[2].replace("-", "").lower()
+    by_lower = {name.lower(): name for names in known.values() for name in names}
+    close = ", ".join(by_lower[found] for found in difflib.get_close_matches(plain, by_lower))
+    hint = f" (did you mean {close}?)" if close else ""
+    return (
+        f"operation {operation!r} is not known{hint}; "
+        f"allowed are AWS's names of the emulated operations of {', '.join(sorted(known))}"
+    )
+
+
+@functools.cache
+def _emulated() -> dict[str, Collection[str]]:
+    """Give the operations that can be called, by service; reads the models of moto's services, in a tenth of a second."""
+    of_moto = {
+        service: names or service_model(service).operation_names for service, names in SERVICES.items()
+    }
+    return {"sagemaker": OPERATIONS, "sagemaker-runtime": ("InvokeEndpoint",), **of_moto}
 
 
 def _scope(request: Request) -> tuple[str, str, str]:

@@ -216,6 +216,9 @@ def test_the_fault_command_adds_lists_and_clears(home: Path) -> None:
     )
     refused = run(home, "fault", "UpdateEndpoint", "--outcome", "Nothing")
     assert (refused.returncode, "RolledBack" in refused.stderr) == (1, True)
+    misspelt = run(home, "fault", "sagemaker:DescribeEndpiont")
+    assert (misspelt.returncode, misspelt.stdout, misspelt.stderr.count("\n")) == (1, "", 1)
+    assert "did you mean DescribeEndpoint" in misspelt.stderr
     assert run(home, "fault", "--clear").returncode == 0
     assert sandbox.control.faults() == []
 

@@ -107,6 +107,29 @@ def test_a_fault_that_cannot_be_is_refused_with_what_is_allowed(
         aws.sandbox.inject("CreateEndpoint", **fault)
 
 
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ("DescribeEndpiont", "did you mean DescribeEndpoint"),
+        ("sagemaker:DescribeEndpoint", "did you mean DescribeEndpoint"),
+        ("describe-endpoint", "did you mean DescribeEndpoint"),
+        ("InvokeEndpiont", "did you mean InvokeEndpoint"),
+        ("GetParametr", "did you mean GetParameter"),
+        ("CreateTrainingJob", "allowed are"),
+        ("Qxz", "allowed are AWS's names of the emulated operations of application-autoscaling, events"),
+    ],
+)
+def test_an_operation_that_no_call_can_have_is_refused_with_what_is_close_or_allowed(
+    aws: Any, operation: str, said: str
+) -> None:
+    with pytest.raises(SandboxError) as refused:
+        aws.sandbox.inject(operation, error="X")
+    assert f"operation {operation!r} is not known" in str(refused.value)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert aws.control.faults() == []
+
+
 @pytest.mark.parametrize("seconds", [-1, 3601])
 def test_endpoint_seconds_have_a_range(aws: Any, seconds: float) -> None:
     with pytest.raises(SandboxError, match="allowed are 0 to 3600"):
