@@ -9,6 +9,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from demo.cloud import take
 from demo.console import ROOT, DemoError, Interrupted, Narrator, Shell, must, watch_sigterm
 from demo.observed import (
     Serving,
@@ -79,14 +80,10 @@ class Demo:
         self.close()
 
     def start_cloud(self) -> None:
-        """Start the local cloud, or empty the one that runs."""
+        """Start the local cloud, or empty the one that an earlier demo left running."""
         self.tell_person.step("A local AWS that this checkout owns")
         self.tell_person.command("python -m sandbox start")
-        if self.sandbox.start():
-            self.tell_person.say("started")
-        else:
-            self.sandbox.reset()
-            self.tell_person.say("it ran already: emptied (python -m sandbox reset)")
+        self.tell_person.say(take(self.sandbox))
         environment = self.sandbox.environment()
         self.shell = Shell(environment, UNSET)
         session = boto3.Session(

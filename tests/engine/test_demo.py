@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.cloud import MARK
 from demo.packages import Registry
 from demo.training import train
 
@@ -74,15 +75,26 @@ def test_the_demo_runs_from_start_to_end_and_leaves_the_checkout_as_it_was(run, 
     assert contents(checkout) == before
 
 
-def test_the_demo_fails_loudly_when_an_endpoint_serves_another_version_than_it_must(run, checkout):
+def test_the_demo_does_not_touch_a_cloud_that_the_user_started(run):
+    assert run("sandbox", "start").returncode == 0
+    done = run("demo")
+    assert done.returncode == 1
+    assert "The demo failed: a local cloud that is not the demo's runs already" in done.stderr
+    assert "python -m sandbox stop" in done.stderr
+
+
+def test_the_demo_fails_loudly_when_an_endpoint_serves_another_version_than_it_must(
+    run, checkout, environment
+):
     program = checkout / "__main__.py"
     right = '"model_package_arn": wanted.package_arn'
     assert right in program.read_text()
     wrong = f'{right}.rsplit("/", 1)[0] + "/1"'
     program.write_text(program.read_text().replace(right, wrong))
     assert run("sandbox", "start").returncode == 0
+    (Path(environment["SANDBOX_HOME"]) / "state" / MARK).touch()  # as an earlier demo left it
     done = run("demo")
-    assert "it ran already: emptied" in done.stdout
+    assert "that of an earlier demo ran already: emptied" in done.stdout
     assert done.returncode == 1
     assert "iris-staging was deployed from" in done.stderr
     assert "The demo failed: `python -m runner deploy staging` ended with exit code 4" in done.stderr
