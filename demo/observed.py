@@ -83,10 +83,10 @@ def ask(client: "SageMakerRuntimeClient", endpoint: str, measures: Sequence[Sequ
 
 
 def ask_command(endpoint: str, measures: Sequence[Sequence[float]]) -> str:
-    """Give the AWS CLI's command for such a request."""
+    """Give the AWS CLI's command for such a request. What it reads by `fileb://` is taken as it is in versions 1 and 2."""
     return (
-        f"aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint} --content-type application/json "
-        f"--cli-binary-format raw-in-base64-out --body '{json.dumps(measures)}' /dev/stdout"
+        f"echo '{json.dumps(measures)}' | aws sagemaker-runtime invoke-endpoint --endpoint-name {endpoint} "
+        "--content-type application/json --body fileb:///dev/stdin /dev/stdout"
     )
 
 

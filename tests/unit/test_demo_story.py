@@ -73,7 +73,9 @@ def test_a_changed_copy_of_the_configuration_leaves_the_checkout_as_it_is(tmp_pa
     assert not (copy / ".git").exists()
 
 
-def test_the_shown_request_can_be_typed_as_it_stands():
+def test_the_shown_request_can_be_typed_as_it_stands_in_both_versions_of_the_aws_cli():
     command = ask_command("iris-staging", [[5.1, 3.5, 1.4, 0.2]])
-    assert command.startswith("aws sagemaker-runtime invoke-endpoint --endpoint-name iris-staging ")
-    assert "--body '[[5.1, 3.5, 1.4, 0.2]]'" in command
+    assert command.startswith("echo '[[5.1, 3.5, 1.4, 0.2]]' | aws sagemaker-runtime invoke-endpoint ")
+    assert " --endpoint-name iris-staging " in command
+    assert " --body fileb:///dev/stdin " in command  # plain text is base64 to version 2 and not to version 1
+    assert "--cli-binary-format" not in command  # which version 1 does not know
