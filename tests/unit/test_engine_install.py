@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -194,28 +199,65 @@ def test_a_program_that_is_missing_is_named() -> None:
         progress.run("building", ["/no/such/go"])
 
 
-INTERRUPTED = """
+INSTALLATION = """
 import sys
 from tools.engine import __main__, installer, progress
-step = "import os, time; print(os.getpid(), file=open(sys.argv[1], 'w'), flush=True); time.sleep(600)"
-installer.install = lambda: progress.run("building", [sys.executable, "-c", "import sys; " + step, sys.argv[1]])
+installer.install = lambda: progress.run("building", [sys.executable, "-c", sys.argv[1], sys.argv[2]])
 sys.exit(__main__.main(["install"]))
 """
 
+COMPILER = """
+import os, subprocess, sys, time
+wait = [sys.executable, "-c", "import time; time.sleep(600)"]
+print(os.getpid(), subprocess.Popen(wait).pid, file=open(sys.argv[1], "w"), flush=True)
+time.sleep(600)
+"""
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_installation_ends_its_compiler(tmp_path: Path, number: signal.Signals) -> None:
-    written = tmp_path / "pid"
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(written)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+
+@dataclass
+class Installation:
+    """An installation in which a compiler runs, and below that another."""
+
+    process: subprocess.Popen[str]
+    compilers: list[int]
+
+    def told(self) -> str:
+        """What it said until its end."""
+        return self.process.communicate(timeout=60)[1]
+
+    def compilers_end(self) -> bool:
+        return all(select.select([handle], [], [], 30)[0] for handle in self.compilers)
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    written = tmp_path / "pids"
+    command = [sys.executable, "-c", INSTALLATION, COMPILER, str(written)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while not (written.exists() and written.read_text().endswith("\n")):
         assert process.poll() is None
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in told
-    assert not Path(f"/proc/{written.read_text().strip()}").exists()
+    compilers = [os.pidfd_open(int(pid)) for pid in written.read_text().split()]
+    yield Installation(process, compilers)
+    for handle in compilers:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.close(handle)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_installation_ends_its_compilers(
+    installation: Installation, number: signal.Signals
+) -> None:
+    installation.process.send_signal(number)
+    assert "interrupted" in installation.told()
+    assert installation.process.returncode == 130
+    assert installation.compilers_end()
+
+
+def test_a_killed_installation_takes_its_compilers_with_it(installation: Installation) -> None:
+    installation.process.kill()
+    installation.told()
+    assert installation.compilers_end()
 
 
 def test_a_built_engine_keeps_no_automatic_logs_not_even_those_of_its_installation(tmp_path: Path) -> None:

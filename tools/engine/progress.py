@@ -1,7 +1,5 @@
 """Long steps that show they are alive."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ from tools.engine.errors import EngineError
 
 HEARTBEAT_S = 15.0
 TAIL_LINES = 6
+LEASH = Path(__file__).resolve().with_name("leash.py")
 
 
 def say(text: str) -> None:
@@ -30,8 +29,8 @@ def run(
 ) -> None:
     """Run one step to its end, quietly, with a line of progress at its start and every 15 seconds.
 
-    The step runs in a process group of its own, which is killed when this function is left by an exception (Ctrl-C,
-    SIGTERM): no compiler outlives its installation.
+    The step ends with this function, also when an exception ends that (Ctrl-C, SIGTERM) or SIGKILL the whole process: no
+    compiler outlives its installation.
 
     Args:
         what: the step in a user's words, such as ``building the AWS plugin``.
@@ -48,10 +47,10 @@ def run(
     with TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-I", LEASH, *command],
                 cwd=cwd,
                 env=env,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -61,10 +60,8 @@ def run(
             raise EngineError(text) from error
         try:
             _wait(process, what, started, heartbeat_s)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        finally:
+            process.communicate()  # closes the pipe, at which a step that still runs is killed, and waits for its end
         if process.returncode:
             output.seek(0)
             tail = output.read().decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
