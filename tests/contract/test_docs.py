@@ -15,7 +15,9 @@ import yaml
 import sandbox.__main__
 import tools.engine.__main__
 from demo.__main__ import NEW_MODEL
+from registry import owner_tags
 from runner import cli, errors
+from runner.record import parameter_name
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -162,6 +164,15 @@ def test_the_stack_settings_in_the_guide_are_declared():
     shown = yaml.safe_load(blocks(read("docs/getting-started-on-aws.md"), "yaml")[0])["config"]
     own = {key.partition(":")[2] for key in shown if key.startswith(f"{project['name']}:")}
     assert own <= set(project["config"])
+
+
+def test_the_guide_tells_what_derives_from_the_projects_name_as_the_code_makes_it():
+    guide = read("docs/getting-started-on-aws.md")
+    made = {parameter_name("churn-deployment", "staging")}
+    for tag, value in owner_tags("churn-deployment", "staging", "churn-staging").items():
+        if tag.startswith("pulumi:"):
+            made.add(f"{tag}` = `{value}")
+    assert [name for name in made if f"`{name}`" not in guide] == []
 
 
 @pytest.fixture(scope="module")
