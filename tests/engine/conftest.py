@@ -24,6 +24,7 @@ import pytest
 from sandbox import Sandbox, tiny_model_archive
 from tests.support.deployment import Deployment
 from tools import engine
+from tools.engine.versions import AWS_PLUGIN
 
 HERE = Path(__file__).parent
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/models:1"
@@ -137,6 +138,36 @@ def project(cloud: Sandbox, engine_env: dict[str, str], tmp_path: Path) -> Itera
     made = Project(tmp_path / "program", variables)
     yield made
     made.end_all()
+
+
+@dataclass
+class Plugin:
+    """The aws plugin, started beside the CLI for engines to attach to. The test holds its input, at whose end it ends."""
+
+    process: subprocess.Popen[str]
+    port: str
+
+    @property
+    def attached(self) -> dict[str, str]:
+        """The variable by which an engine attaches to it."""
+        return {"PULUMI_DEBUG_PROVIDERS": f"aws:{self.port}"}
+
+
+@pytest.fixture
+def plugin(project: Project, engine_env: dict[str, str]) -> Iterator[Plugin]:
+    """A plugin of the project's own; ended with the test."""
+    folder = Path(engine_env["PULUMI_HOME"]) / "plugins" / f"resource-aws-v{AWS_PLUGIN}"
+    process = subprocess.Popen(
+        [folder / "pulumi-resource-aws"],
+        env=project.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout is not None
+        yield Plugin(process, process.stdout.readline().strip())
 
 
 @pytest.fixture

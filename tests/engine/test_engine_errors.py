@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 BUCKETS = """
 import pulumi_aws as aws
@@ -51,23 +48,6 @@ def diagnostics(output: str) -> dict[str, str]:
     return found
 
 
-@pytest.fixture
-def attached(project: Any, engine_env: dict[str, str]) -> Any:
-    """The plugin, started beside the CLI for engines to attach to; the test holds its input."""
-    launcher = f"{engine_env['PULUMI_HOME']}/plugins/resource-aws-v7.51.1/pulumi-resource-aws"
-    process = subprocess.Popen(
-        [launcher],
-        env=project.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    yield process, process.stdout.readline().strip()
-    process.communicate()
-
-
 def test_an_error_of_aws_is_told_once_under_its_resource(project: Any, model_url: str) -> None:
     project.write(BUCKETS)
     project.pulumi("stack", "init", "dev")
@@ -80,16 +60,13 @@ def test_an_error_of_aws_is_told_once_under_its_resource(project: Any, model_url
     assert "unhandled" not in output
 
 
-def test_an_attached_plugin_tells_an_error_once_too(project: Any, model_url: str, attached: Any) -> None:
-    process, port = attached
+def test_an_attached_plugin_tells_an_error_once_too(project: Any, model_url: str, plugin: Any) -> None:
     project.write(BUCKETS)
     project.pulumi("stack", "init", "dev")
-    output = project.pulumi(
-        "up", "--yes", "--skip-preview", "--stack", "dev", code=1, PULUMI_DEBUG_PROVIDERS=f"aws:{port}"
-    )
+    output = project.pulumi("up", "--yes", "--skip-preview", "--stack", "dev", code=1, **plugin.attached)
     text = diagnostics(output)["aws:s3:Bucket (taken):"]
     assert (text.count("error:"), text.count("BucketAlready")) == (1, 1), output
-    assert process.poll() is None
+    assert plugin.process.poll() is None
 
 
 def test_each_wrong_input_is_named_in_preview_once(project: Any) -> None:

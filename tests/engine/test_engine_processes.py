@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from typing import Any
 
 import pytest
@@ -105,30 +104,15 @@ def test_a_killed_plugin_takes_its_provider_with_it(slow: Any, aws: Any, wait_un
     wait_until(lambda: slow.processes() == {})
 
 
-def start_plugin(project: Any, engine_env: dict[str, str]) -> tuple[subprocess.Popen[str], str]:
-    launcher = f"{engine_env['PULUMI_HOME']}/plugins/resource-aws-v7.51.1/pulumi-resource-aws"
-    plugin = subprocess.Popen(
-        [launcher],
-        env=project.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert plugin.stdout is not None
-    return plugin, plugin.stdout.readline().strip()
-
-
 def test_a_plugin_beside_the_cli_serves_one_engine_after_another_and_ends_with_its_parent(
-    project: Any, engine_env: dict[str, str], wait_until: Any
+    project: Any, plugin: Any, wait_until: Any
 ) -> None:
-    plugin, port = start_plugin(project, engine_env)
     project.write("import pulumi_aws as aws\naws.s3.Bucket('one')\n")
     project.pulumi("stack", "init", "dev")
-    project.pulumi(*UP, PULUMI_DEBUG_PROVIDERS=f"aws:{port}")
-    project.pulumi("preview", "--stack", "dev", "--expect-no-changes", PULUMI_DEBUG_PROVIDERS=f"aws:{port}")
-    assert plugin.poll() is None
-    plugin.communicate(timeout=60)
+    project.pulumi(*UP, **plugin.attached)
+    project.pulumi("preview", "--stack", "dev", "--expect-no-changes", **plugin.attached)
+    assert plugin.process.poll() is None
+    plugin.process.communicate(timeout=60)
     wait_until(lambda: project.processes() == {})
 
 
@@ -144,27 +128,22 @@ for name in ("one", "two"):
 
 
 def test_two_providers_of_one_plugin_beside_the_cli_keep_their_configurations_apart(
-    project: Any, engine_env: dict[str, str]
+    project: Any, plugin: Any
 ) -> None:
-    plugin, port = start_plugin(project, engine_env)
     project.write(TWO_PROVIDERS)
     project.pulumi("stack", "init", "dev")
-    project.pulumi(*UP, PULUMI_DEBUG_PROVIDERS=f"aws:{port}")
+    project.pulumi(*UP, **plugin.attached)
     outputs = json.loads(project.pulumi("stack", "output", "--json", "--stack", "dev"))
-    plugin.communicate(timeout=60)
+    plugin.process.communicate(timeout=60)
     assert outputs == {"one": "one", "two": "two"}
 
 
 def test_an_update_ends_well_when_the_parent_of_its_plugin_dies(
-    slow: Any, aws: Any, engine_env: dict[str, str], wait_until: Any
+    slow: Any, aws: Any, plugin: Any, wait_until: Any
 ) -> None:
-    plugin, port = start_plugin(slow, engine_env)
-    process = slow.start(*UP, PULUMI_DEBUG_PROVIDERS=f"aws:{port}")
+    process = slow.start(*UP, **plugin.attached)
     wait_until(lambda: is_creating(aws))
-    assert plugin.stdin is not None
-    plugin.stdin.close()  # as the kernel does for a parent that is gone
+    plugin.process.stdin.close()  # as the kernel does for a parent that is gone
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    wait_until(lambda: plugin.poll() is not None and slow.processes() == {})
-    assert plugin.stdout is not None
-    plugin.stdout.close()
+    wait_until(lambda: plugin.process.poll() is not None and slow.processes() == {})
