@@ -8,27 +8,24 @@ Each pytest-xdist worker has a cloud of its own, on a free port, emptied before 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import boto3
 import pytest
 
 from sandbox import Sandbox, tiny_model_archive
 from tests.support.deployment import Deployment
+from tests.support.processes import Marked, eventually
 from tools import engine
 from tools.engine.versions import AWS_PLUGIN
 
 HERE = Path(__file__).parent
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/models:1"
-MARK = "ENGINE_TEST_MARK"
 PROJECT = f"""\
 name: life
 runtime:
@@ -66,25 +63,12 @@ def cloud(_cloud: Sandbox) -> Sandbox:
     return _cloud
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
-
 @dataclass
-class Project:
-    """A Pulumi program in a folder of its own, with its own state, on the local cloud.
-
-    All processes that its `pulumi` starts carry a mark in their environment, by which `processes` finds them.
-    """
+class Project(Marked):
+    """A Pulumi program in a folder of its own, with its own state, on the local cloud."""
 
     folder: Path
     variables: dict[str, str]
-    mark: str = field(default_factory=lambda: uuid4().hex)
 
     def write(self, program: str, project: str = PROJECT) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -93,7 +77,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.variables, MARK: self.mark}
+        return {**self.variables, **self.marking}
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -113,28 +97,18 @@ class Project:
         assert process.returncode == code, output
         return output
 
-    def processes(self) -> dict[int, str]:
-        """The living processes that carry the mark, with their command lines."""
-        found = {}
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark.encode() in (path / "environ").read_bytes():
-                    found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-        return found
 
-    def end_all(self) -> None:
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+@pytest.fixture
+def variables(cloud: Sandbox, engine_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of a shell that uses the engine and the local cloud, with a state of its own."""
+    state = tmp_path / "state"
+    state.mkdir()
+    return {**os.environ, **cloud.environment(), **engine_env, "PULUMI_BACKEND_URL": f"file://{state}"}
 
 
 @pytest.fixture
-def project(cloud: Sandbox, engine_env: dict[str, str], tmp_path: Path) -> Iterator[Project]:
+def project(variables: dict[str, str], tmp_path: Path) -> Iterator[Project]:
     """A project without program; whatever it started is ended with the test."""
-    state = tmp_path / "state"
-    state.mkdir()
-    variables = {**os.environ, **cloud.environment(), **engine_env, "PULUMI_BACKEND_URL": f"file://{state}"}
     made = Project(tmp_path / "program", variables)
     yield made
     made.end_all()
@@ -198,16 +172,9 @@ def model_url(aws: Callable[[str], Any]) -> str:
 
 @pytest.fixture
 def deployment(
-    cloud: Sandbox, engine_env: dict[str, str], tmp_path: Path, aws: Callable[[str], Any], model_url: str
+    variables: dict[str, str], tmp_path: Path, aws: Callable[[str], Any], model_url: str
 ) -> Iterator[Deployment]:
     """The deployment repository with an empty staging stack; whatever it started is ended with the test."""
-    (tmp_path / "state").mkdir()
-    variables = {
-        **os.environ,
-        **cloud.environment(),
-        **engine_env,
-        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
-    }
     assert model_url == "s3://models/model.tar.gz"
     made = Deployment(tmp_path / "repository", variables, aws)
     created = made.pulumi("stack", "init", "staging")

@@ -37,10 +37,9 @@ def status(deployment):
         raise
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_an_update_finishes_what_is_in_flight_and_says_so(
-    deployment, slow, wait_until, number
-):
+@pytest.fixture
+def update_in_flight(deployment, slow, wait_until):
+    """A run that moves the endpoint from its first model version to the second, at the moment when AWS is at it."""
     slow.control.set_endpoint_seconds(1)
     deployment.register()
     assert deployment.runner("deploy", "staging").code == 0
@@ -48,9 +47,16 @@ def test_a_signal_during_an_update_finishes_what_is_in_flight_and_says_so(
     deployment.register()
     run = deployment.start_runner("deploy", "staging")
     wait_until(reaches(deployment, run, "Updating"), 120)
-    run.send_signal(number)
-    _, err = run.communicate(timeout=120)
-    assert run.returncode == 8
+    return run
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_an_update_finishes_what_is_in_flight_and_says_so(
+    deployment, update_in_flight, wait_until, number
+):
+    update_in_flight.send_signal(number)
+    _, err = update_in_flight.communicate(timeout=120)
+    assert update_in_flight.returncode == 8
     assert "the operation in flight is finished first" in err
     assert status(deployment) == "InService"
     wait_until(lambda: not deployment.processes())
@@ -79,18 +85,11 @@ def test_a_killed_engine_in_the_middle_of_a_create_is_mended_by_the_next_deploy(
 
 
 def test_a_killed_engine_in_the_middle_of_an_update_is_mended_by_the_next_deploy(
-    deployment, slow, wait_until
+    deployment, update_in_flight, wait_until
 ):
-    slow.control.set_endpoint_seconds(1)
-    deployment.register()
-    assert deployment.runner("deploy", "staging").code == 0
-    slow.control.set_endpoint_seconds(ENDPOINT_S)
-    deployment.register()
-    run = deployment.start_runner("deploy", "staging")
-    wait_until(reaches(deployment, run, "Updating"), 120)
     (engine,) = deployment.processes("pulumi --non-interactive up")
     signal_process(engine)
-    run.communicate(timeout=120)
+    update_in_flight.communicate(timeout=120)
     wait_until(lambda: not deployment.processes())
     done = deployment.runner("deploy", "staging")
     assert done.code == 0, done.err

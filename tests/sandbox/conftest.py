@@ -7,7 +7,6 @@ Each pytest-xdist worker has a cloud of its own, on a free port, emptied before 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +17,11 @@ import pytest
 from botocore.config import Config
 
 from sandbox import Sandbox, tiny_model_archive
+from tests.support.processes import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/models:1"
 QUICK = 0.2
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """Poll until the condition gives something true, and give that."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 @dataclass

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import yaml
+
+from tests.support.processes import Marked
 
 ROOT = Path(__file__).parents[2]
 CODE = (
@@ -25,7 +24,6 @@ CODE = (
     ".venv",
 )
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-MARK = "ENGINE_TEST_MARK"
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,13 @@ class Done:
         return json.loads(self.out)
 
 
-class Deployment:
-    """The repository as its user has it. Every process that it starts carries a mark, by which `processes` finds them."""
+class Deployment(Marked):
+    """The repository as its user has it."""
 
     def __init__(self, folder: Path, variables: dict[str, str], client: Any) -> None:
+        super().__init__()
         self.folder, self._client = folder, client
-        self._mark = uuid4().hex
-        self.environment = {**variables, MARK: self._mark, "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = {**variables, **self.marking, "PYTHONDONTWRITEBYTECODE": "1"}
         folder.mkdir()
         for name in CODE:
             if (ROOT / name).exists():
@@ -139,23 +137,6 @@ class Deployment:
     def configurations(self) -> set[str]:
         listed = self._client("sagemaker").list_endpoint_configs(MaxResults=100)["EndpointConfigs"]
         return {entry["EndpointConfigName"] for entry in listed}
-
-    def processes(self, *words: str) -> dict[int, str]:
-        """Living processes that carry the mark and all words in their command lines."""
-        found = {}
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if self._mark.encode() in (path / "environ").read_bytes():
-                    line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    if all(word in line for word in words):
-                        found[int(path.name)] = line
-            except OSError:
-                continue
-        return found
-
-    def end_all(self) -> None:
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
 
     @staticmethod
     def _finish(process: subprocess.Popen[str]) -> Done:
