@@ -1,10 +1,10 @@
 """The runner's engine path beside terraform: same resources, same provider binary, same cloud, one after the other."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks import terraform
-from benchmarks.commands import Skipped, say
+from benchmarks.commands import say
 from benchmarks.results import Limit, Result
 from benchmarks.workspace import (
     INSTANCE_TYPE,
@@ -43,6 +43,13 @@ class Sides:
         self.project.use_instances(instance_type)
         if self.terraform:
             self.terraform.write(same_resources(self.packages, self.place.role_arn, instance_type))
+
+    def first(self, count: int) -> "Sides":
+        """Let both sides want only the first so many of these endpoints."""
+        sides = replace(self, packages=dict(list(self.packages.items())[:count]))
+        sides.project.serve(list(sides.packages))
+        sides.want(INSTANCE_TYPE)
+        return sides
 
     def measure(
         self,
@@ -103,28 +110,21 @@ def run(setting: Setting) -> Iterator[Result]:
         Skipped: no engine. Without terraform our side is measured alone.
         BenchmarkError: a command failed.
     """
-    engine = setting.require_engine()
-    try:
-        provider = terraform.require(engine)
-    except Skipped as missing:
-        say(f"  {missing}")
-        provider = None
+    provider = terraform.provider_if_any(setting.require_engine())
     for size in (1, setting.many):
         with workspace(provider) as place:
-            sides = make_sides(place, size, with_terraform=provider is not None)
+            sides = make_sides(place, size)
             yield from _life(sides, setting, changes=size > 1)
 
 
-def make_sides(place: Workspace, size: int, *, with_terraform: bool) -> Sides:
+def make_sides(place: Workspace, size: int) -> Sides:
     """Register so many models, and let both sides want them; nothing is deployed yet."""
     say(f"  a cloud with {size} registered models")
     packages = {group: place.register(group) for group in groups_of(size)}
-    project = place.make_project(list(packages))
-    other = place.make_terraform() if with_terraform else None
-    sides = Sides(place, project, other, packages)
+    sides = Sides(place, place.make_project(list(packages)), place.make_terraform(), packages)
     sides.want(INSTANCE_TYPE)
-    if other:
-        other.init()
+    if sides.terraform:
+        sides.terraform.init()
     return sides
 
 

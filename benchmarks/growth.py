@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks import terraform
-from benchmarks.commands import Skipped, say
-from benchmarks.engine_path import PREVIEW, Sides
+from benchmarks.engine_path import PREVIEW, make_sides
 from benchmarks.results import Result, straight_line
-from benchmarks.workspace import INSTANCE_TYPE, Setting, groups_of, same_resources, workspace
+from benchmarks.workspace import Setting, workspace
 
 NAME = "growth"
 
@@ -23,28 +22,16 @@ def run(setting: Setting) -> Iterator[Result]:
         Skipped: no engine.
         BenchmarkError: a command failed.
     """
-    engine = setting.require_engine()
-    try:
-        provider = terraform.require(engine)
-    except Skipped as missing:
-        say(f"  {missing}")
-        provider = None
+    provider = terraform.provider_if_any(setting.require_engine())
     sizes = (1, setting.many, 10 * setting.many)
     with workspace(provider) as place:
-        say(f"  a cloud with {sizes[-1]} registered models")
-        packages = {group: place.register(group) for group in groups_of(sizes[-1])}
-        project = place.make_project(list(packages))
-        other = place.make_terraform() if provider else None
+        every = make_sides(place, sizes[-1])
         small: list[Result] = []
         for size in sizes:
-            wanted = dict(list(packages.items())[:size])
-            project.serve(list(wanted))
-            if other:
-                other.write(same_resources(wanted, place.role_arn, INSTANCE_TYPE))
-                other.init()
+            sides = every.first(size)
             rounds = min(setting.rounds, _MOST_ROUNDS_OF_LARGEST) if size == sizes[-1] else setting.rounds
-            place.commands.seconds(PREVIEW, project.folder)
-            measured = Sides(place, project, other, wanted).measure(
+            place.commands.seconds(PREVIEW, sides.project.folder)
+            measured = sides.measure(
                 "preview, all to create", PREVIEW, terraform.PLAN, rounds=rounds, limit=None
             )
             yield _with_facts(measured, small)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands import Commands, Skipped
+from benchmarks.commands import Commands, Skipped, say
 from tools.engine import Engine, EngineError
 from tools.engine.provider import find, place
 from tools.engine.versions import TERRAFORM_PROVIDER_AWS
@@ -33,6 +33,15 @@ def require(engine: Engine | None) -> Path:
         return find()
     except EngineError as error:
         raise Skipped(str(error)) from error
+
+
+def provider_if_any(engine: Engine | None) -> Path | None:
+    """Give the provider binary as `require` does; where there is none say why, and give None: ours is measured alone."""
+    try:
+        return require(engine)
+    except Skipped as missing:
+        say(f"  {missing}")
+        return None
 
 
 def variables(folder: Path, provider: Path) -> dict[str, str]:

@@ -78,7 +78,7 @@ class Workspace:
     """
 
     def __init__(self, folder: Path, sandbox: Sandbox, provider: Path | None) -> None:
-        self.folder, self.sandbox = folder, sandbox
+        self.folder, self.sandbox, self._provider = folder, sandbox, provider
         variables = {
             **{name: value for name, value in os.environ.items() if name not in UNSET},
             **sandbox.environment(),
@@ -132,9 +132,9 @@ class Workspace:
         )
         return project
 
-    def make_terraform(self) -> terraform.Terraform:
-        """Make a terraform folder with nothing in it yet."""
-        return terraform.Terraform(self.folder / "terraform", self.commands)
+    def make_terraform(self) -> terraform.Terraform | None:
+        """Make a terraform folder with nothing in it yet; None where there is no provider binary."""
+        return terraform.Terraform(self.folder / "terraform", self.commands) if self._provider else None
 
     def _client(self, service: str) -> Any:
         return boto3.client(

@@ -222,12 +222,14 @@ def test_terraform_uses_only_the_given_provider_binary(tmp_path):
     assert str(tmp_path / "mirror") in config
 
 
-def test_without_an_engine_or_terraform_the_reason_is_told(monkeypatch):
+def test_without_an_engine_or_terraform_the_reason_is_told(monkeypatch, capsys):
     with pytest.raises(Skipped, match="make setup"):
         Setting(None, 1, quick=False).require_engine()
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(Skipped, match="no `terraform` on PATH"):
         terraform.require(None)
+    assert terraform.provider_if_any(None) is None
+    assert "no `terraform` on PATH" in capsys.readouterr().err
 
 
 # Output
