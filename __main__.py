@@ -6,6 +6,7 @@ answer over as a file, named by MODEL_DEPLOYMENT_MANIFEST; without it the progra
 
 import asyncio
 import functools
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,8 @@ _NAME_POLLS = 600
 
 async def main() -> dict[str, Any]:
     """Build the components of this stack; what it returns becomes the stack's outputs."""
+    # What this short program makes lives to its end: looking for garbage often costs 7 % of it with 1,000 endpoints.
+    gc.set_threshold(200_000, 30, 30)
     if os.environ.get("MODEL_DEPLOYMENT_QUIET_SDK"):
         keep_debug_lines_back()
     try:
