@@ -18,8 +18,9 @@ _QUIET_OPS = frozenset(
     {"same", "read", "refresh", "create-replacement", "delete-replaced", "read-replacement"}
 )
 _REMOVING_OPS = frozenset({"delete", "replace"})
-_DOING = {"create": "creating", "update": "updating", "delete": "deleting", "replace": "replacing"}
-_DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
+# Of a replacement's steps, making the new resource is the one that takes time; `replace` itself only marks it.
+_DOING = {"create": "creating", "update": "updating", "delete": "deleting", "create-replacement": "replacing"}
+_DONE = {"create": "created", "update": "updated", "delete": "deleted", "create-replacement": "replaced"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class ChangeCollector:
     @property
     def changes(self) -> tuple[Change, ...]:
         """Every step that changes a resource of the cloud, replacements once, in the engine's order."""
-        return tuple(change for change in self._loud() if change.is_cloud)
+        return tuple(self._whole(change) for change in self._loud() if change.is_cloud)
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:
@@ -121,6 +122,11 @@ class ChangeCollector:
             self.summary = {
                 str(_op(op)): number for op, number in event.summary_event.resource_changes.items()
             }
+
+    def _whole(self, change: Change) -> Change:
+        """A replacement with the seconds that making the new resource took."""
+        made = self._changes.get(("create-replacement", change.urn)) if change.op == "replace" else None
+        return replace(change, seconds=made.seconds) if made else change
 
     def _loud(self) -> tuple[Change, ...]:
         return tuple(change for change in self._changes.values() if change.op not in _QUIET_OPS)

@@ -111,7 +111,12 @@ def test_each_step_is_said_when_it_begins_and_when_it_ends(collector, said):
 
 @pytest.mark.parametrize(
     ("op", "words"),
-    [("create", "creating"), ("update", "updating"), ("delete", "deleting"), ("replace", "replacing")],
+    [
+        ("create", "creating"),
+        ("update", "updating"),
+        ("delete", "deleting"),
+        ("create-replacement", "replacing"),
+    ],
 )
 def test_each_kind_of_step_has_its_word(collector, said, op, words):
     feed(collector, starts(op=op))
@@ -131,6 +136,17 @@ def test_unchanged_resources_components_and_providers_are_not_told(collector, sa
 def test_a_replacement_is_one_change(collector):
     feed(collector, *(starts(op=op) for op in ("create-replacement", "replace", "delete-replaced")))
     assert [made.op for made in collector.changes] == ["replace"]
+
+
+def test_a_replacement_is_said_and_timed_by_the_making_of_the_new_resource(collector, said):
+    steps = [
+        (op, step) for op in ("delete-replaced", "replace", "create-replacement") for step in (starts, ends)
+    ]
+    feed(collector, *(step(op=op) for op, step in steps))
+    assert said[0] == "replacing Endpoint churn-staging"
+    assert said[1].startswith("replaced Endpoint churn-staging (")
+    (made,) = collector.changes
+    assert made.seconds == collector._changes["create-replacement", made.urn].seconds
 
 
 def test_events_and_summary_that_agree_are_complete(collector):
