@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import eventually
 from tools.engine import (
     EngineError,
     __main__,
@@ -200,8 +201,9 @@ def test_a_program_that_is_missing_is_named() -> None:
 
 
 INSTALLATION = """
-import sys
+import signal, sys
 from tools.engine import __main__, installer, progress
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that a shell runs in the background ignore it
 installer.install = lambda: progress.run("building", [sys.executable, "-c", sys.argv[1], sys.argv[2]])
 sys.exit(__main__.main(["install"]))
 """
@@ -233,15 +235,15 @@ class Installation:
 def installation(tmp_path: Path) -> Iterator[Installation]:
     written = tmp_path / "pids"
     command = [sys.executable, "-c", INSTALLATION, COMPILER, str(written)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while not (written.exists() and written.read_text().endswith("\n")):
-        assert process.poll() is None
-    compilers = [os.pidfd_open(int(pid)) for pid in written.read_text().split()]
-    yield Installation(process, compilers)
-    for handle in compilers:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-        os.close(handle)
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: written.exists() and written.read_text().endswith("\n"))
+        compilers = [os.pidfd_open(int(pid)) for pid in written.read_text().split()]
+        yield Installation(process, compilers)
+        process.kill()
+        for handle in compilers:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
