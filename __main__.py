@@ -8,6 +8,7 @@ import asyncio
 import functools
 import gc
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from registry import (
 )
 from settings import InferenceConfig, Settings, SettingsError, load
 
-_NAME_POLL_S = 1.0
-_NAME_POLLS = 600
+_DELETION_S = 900.0
+_FIRST_PAUSE_S = 1.0
 
 
 async def main() -> dict[str, Any]:
@@ -50,7 +51,7 @@ async def main() -> dict[str, Any]:
     provider = aws.Provider("aws", region=stack.region, allowed_account_ids=[stack.allowed_account])
     # A client takes a fifth of a second to make, and most runs need none.
     reader = functools.cache(lambda: SageMakerRegistry(Clients(stack.region)))
-    guard, wait = delete_guard(reader), name_wait(reader)
+    guard, waits = delete_guard(reader), deletion_waits(reader)
     outputs = {}
     for wanted in manifest.endpoints:
         made = ModelEndpoint(
@@ -58,7 +59,7 @@ async def main() -> dict[str, Any]:
             endpoint_args(stack, wanted),
             pulumi.ResourceOptions(providers=[provider]),
             delete_guard=guard,
-            name_wait=wait,
+            deletion_waits=waits,
         )
         outputs[wanted.name] = {
             "arn": made.endpoint_arn,
@@ -112,35 +113,52 @@ def delete_guard(reader: Callable[[], SageMakerRegistry]) -> pulumi.ResourceHook
 
     async def refuse_delete_in_use(args: pulumi.ResourceHookArgs) -> None:
         endpoint = ((args.old_inputs or {}).get("tags") or {}).get(ENDPOINT_TAG)
-        if endpoint:
-            used = await asyncio.to_thread(
-                reader().in_use, endpoint
-            )  # deletions wait for their reads together
-            reason = refusal(endpoint, args.id, used)
-            if reason:
-                raise pulumi.RunError(reason)
+        if not endpoint:
+            message = (
+                f"{args.id} is not deleted: it has lost its tag {ENDPOINT_TAG}, so nobody knows which endpoint may use it. "
+                "Tag it with its endpoint's name in AWS, run `pulumi refresh`, and try again"
+            )
+            raise pulumi.RunError(message)
+        used = await asyncio.to_thread(reader().in_use, endpoint)  # deletions wait for their reads together
+        reason = refusal(endpoint, args.id, used)
+        if reason:
+            raise pulumi.RunError(reason)
 
     return pulumi.ResourceHook("refuse-delete-in-use", refuse_delete_in_use)
 
 
-def name_wait(reader: Callable[[], SageMakerRegistry]) -> pulumi.ResourceHook:
-    """Make the hook that lets an endpoint be created only when one of its name that is being deleted is gone.
+def deletion_waits(
+    reader: Callable[[], SageMakerRegistry],
+) -> tuple[pulumi.ResourceHook, pulumi.ResourceHook]:
+    """Make the hooks that wait for the end of an endpoint's deletion, which the provider does not (5.100).
 
-    The provider does not wait for the end of a deletion (terraform-provider-aws 5.100), so the endpoint that replaces
-    another would find its name taken.
+    Returns:
+        One for before an endpoint is created: one of its name that is being deleted must be gone, or the name is taken. One
+        for after its deletion: until then SageMaker needs the role and its rights, which go next
+        (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpoint.html, read 2026-11). What the second
+        raises is only a warning to the engine.
     """
 
-    async def wait_for_name(args: pulumi.ResourceHookArgs) -> None:
-        name = str((args.new_inputs or {})["name"])
-        for _ in range(_NAME_POLLS):
+    async def wait(name: str) -> None:
+        pause, deadline = _FIRST_PAUSE_S, time.monotonic() + _DELETION_S
+        while time.monotonic() < deadline:
             live = (await asyncio.to_thread(reader().read_live, [name]))[name]
             if live is None or live.status != "Deleting":
                 return
-            await asyncio.sleep(_NAME_POLL_S)
-        message = f"endpoint {name} is still being deleted; run the update again when it is gone"
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 15.0)
+        message = f"endpoint {name} is still being deleted after {_DELETION_S:.0f} s; run the update again when it is gone"
         raise pulumi.RunError(message)
 
-    return pulumi.ResourceHook("wait-for-name", wait_for_name)
+    async def wait_for_name(args: pulumi.ResourceHookArgs) -> None:
+        await wait(str((args.new_inputs or {})["name"]))
+
+    async def wait_until_gone(args: pulumi.ResourceHookArgs) -> None:
+        await wait(args.id)
+
+    return pulumi.ResourceHook("wait-for-name", wait_for_name), pulumi.ResourceHook(
+        "wait-until-gone", wait_until_gone
+    )
 
 
 def endpoint_args(stack: Settings, wanted: WantedEndpoint) -> ModelEndpointArgs:

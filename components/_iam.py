@@ -102,6 +102,13 @@ def _read_artifacts(partition: str, buckets: list[str]) -> list[Statement]:
 
 
 def _pull_images(partition: str, images: Iterable[str]) -> list[Statement]:
+    images = list(images)
+    odd = [image for image in images if ".dkr.ecr" in image.split("/")[0] and not _ECR_IMAGE.match(image)]
+    if odd:
+        message = (
+            f"not an ECR image whose rights are known: {odd[0]!r}; set executionRoleArn to a role of your own"
+        )
+        raise ValueError(message)
     found = {match.groups() for match in map(_ECR_IMAGE.match, images) if match}
     if not found:
         return []

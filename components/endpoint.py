@@ -121,7 +121,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         delete_guard: pulumi.ResourceHook | None = None,
-        name_wait: pulumi.ResourceHook | None = None,
+        deletion_waits: tuple[pulumi.ResourceHook, pulumi.ResourceHook] | None = None,
     ) -> None:
         """Wire the resources of one endpoint.
 
@@ -130,7 +130,8 @@ class ModelEndpoint(pulumi.ComponentResource):
             args: what to serve and how.
             opts: options of the component; children are parented to it.
             delete_guard: hook that runs before a model or a configuration is deleted and refuses while it serves.
-            name_wait: hook that runs before the endpoint is created and returns when its name is free.
+            deletion_waits: hooks that run before the endpoint is created, and after it is deleted; each returns when no
+                endpoint of its name is being deleted.
 
         Raises:
             ValueError: a name that is too long, or arguments that exclude each other.
@@ -140,7 +141,10 @@ class ModelEndpoint(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._tags = args.get("tags")
         self._guard = pulumi.ResourceHookBinding(before_delete=[delete_guard] if delete_guard else [])
-        self._wait = pulumi.ResourceHookBinding(before_create=[name_wait] if name_wait else [])
+        self._waits = pulumi.ResourceHookBinding(
+            before_create=[deletion_waits[0]] if deletion_waits else [],
+            after_delete=[deletion_waits[1]] if deletion_waits else [],
+        )
 
         role_arn, needs = self._role()
         model = self._model(role_arn, needs)
@@ -258,7 +262,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             endpoint_config_name=config.name,
             tags=self._tags,
             # Old and new have one name: made first, the new one would be what the deletion of the old one deletes.
-            opts=self._child(delete_before_replace=True, hooks=self._wait),
+            opts=self._child(delete_before_replace=True, hooks=self._waits),
         )
 
 

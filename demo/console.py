@@ -20,8 +20,8 @@ class DemoError(Exception):
     """A step failed, or something is not what it must be; the text says what was found."""
 
 
-class Interrupted(Exception):
-    """SIGTERM came."""
+class Interrupted(BaseException):
+    """SIGTERM came. No Exception: botocore would take it for a lost connection and go on."""
 
 
 class Narrator:

@@ -18,18 +18,15 @@ def is_owned(tags: Mapping[str, str], project: str, stack: str) -> bool:
     return tags.get(_PROJECT_TAG) == project and tags.get(_STACK_TAG) == stack
 
 
-def refusal(endpoint: str, resource: str, in_use: tuple[str, frozenset[str]] | None) -> str | None:
+def refusal(endpoint: str, resource: str, in_use: frozenset[str] | None) -> str | None:
     """Why a model or configuration may not be deleted now, or None when it may.
 
     Args:
         endpoint: the endpoint that the resource was made for.
         resource: AWS name of the model or configuration.
-        in_use: configuration and models that the live endpoint uses; None when there is no such endpoint.
+        in_use: configurations and models that the live endpoint uses; None when there is no such endpoint.
     """
-    if in_use is None:
-        return None
-    config, models = in_use
-    if resource != config and resource not in models:
+    if in_use is None or resource not in in_use:
         return None
     return (
         f"{resource} is not deleted: the live endpoint {endpoint} still uses it. AWS may have rolled the last update back; "

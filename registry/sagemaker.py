@@ -73,29 +73,40 @@ class SageMakerRegistry:
         unique = list(dict.fromkeys(names))
         return dict(zip(unique, _at_once(self._live, unique), strict=True))
 
-    def in_use(self, endpoint_name: str) -> tuple[str, frozenset[str]] | None:
-        """Name what a live endpoint serves with: its configuration, and the models of that.
+    def in_use(self, endpoint_name: str) -> frozenset[str] | None:
+        """Name what a live endpoint serves with: its configuration and the one it is moving to, if any, and their models.
 
         Returns:
-            None when there is no such endpoint, or it is being deleted: AWS takes no way back from that.
+            Names of the configurations and the models. None when there is no such endpoint, or it is being deleted: AWS
+            takes no way back from that.
 
         Raises:
-            RegistryError: the endpoint or its configuration could not be read, also when the configuration is gone: then
-                nobody knows which models the endpoint still uses.
+            RegistryError: the endpoint or a configuration could not be read, also when a configuration is gone: then nobody
+                knows which models the endpoint still uses. Or the endpoint is in a mix of two configurations.
         """
         description = self._endpoint(endpoint_name)
         if description is None or description.get("EndpointStatus") == "Deleting":
             return None
-        config = required(
-            description, "EndpointConfigName", str, f"DescribeEndpoint of endpoint {endpoint_name}"
-        )
+        where = f"DescribeEndpoint of endpoint {endpoint_name}"
+        if description.get("EndpointStatus") == "UpdateRollbackFailed":
+            # "in service with a mix of the old and new" (API_DescribeEndpoint.html, read 2026-11): nobody says which.
+            message = (
+                f"endpoint {endpoint_name} is UpdateRollbackFailed, a mix of two configurations; nothing of it is deleted. "
+                f"Deploy again, or make it anew: pulumi up --replace URN"
+            )
+            raise RegistryError(message)
+        configs = {required(description, "EndpointConfigName", str, where)}
+        pending = description.get("PendingDeploymentSummary") or {}
+        if pending.get("EndpointConfigName"):
+            configs.add(str(pending["EndpointConfigName"]))
+        return frozenset(configs).union(*map(self._models_of, sorted(configs)))
+
+    def _models_of(self, config: str) -> frozenset[str]:
         subject = f"endpoint configuration {config}"
-        answer = _call(
-            "DescribeEndpointConfig",
-            subject,
-            partial(self._client.describe_endpoint_config, EndpointConfigName=config),
+        ask = partial(self._client.describe_endpoint_config, EndpointConfigName=config)
+        return model_names(
+            _call("DescribeEndpointConfig", subject, ask), f"DescribeEndpointConfig of {subject}"
         )
-        return config, model_names(answer, f"DescribeEndpointConfig of {subject}")
 
     def account_id(self) -> str:
         """Ask STS whose credentials these are.

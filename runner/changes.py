@@ -92,6 +92,11 @@ class ChangeCollector:
         return tuple(self._whole(change) for change in self._loud() if change.is_cloud)
 
     @property
+    def others(self) -> int:
+        """How many components, stacks and providers change."""
+        return sum(not change.is_cloud for change in self._loud())
+
+    @property
     def errors(self) -> tuple[tuple[str, str], ...]:
         """(logical name or empty, text) of each error, once."""
         return tuple(self._errors)

@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     except RegistryError as error:
         return _fail(_translated(error), as_json=args.json)
     except Exception as error:  # noqa: BLE001  the last resort: a defect of ours must still end with a document and a code
-        traceback.print_exc()
+        print(redact(traceback.format_exc()), file=sys.stderr)
         text = f"unexpected {type(error).__name__}: {error}. This is a defect of the runner; please report the lines above"
         return _fail(RunnerError(text), as_json=args.json)
     report = replace(report, seconds=round(time.monotonic() - started, 2))

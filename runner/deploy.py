@@ -91,11 +91,13 @@ def _deploy(session: Session, options: Options) -> Report:
     changes = planned.changes
     # A preview does not tell of deletions that an interrupted run still owes; a state that a verified deploy left owes none.
     is_tidy = seen.recorded is not None and seen.recorded.state == seen.state.digest
-    if changes or repairs or not is_tidy:
+    if changes or planned.others or repairs or not is_tidy:
         _refuse_stale(session, mended.digest)
         changes = _up(session, stack, seen, anew)
     after = session.state()
     live = truth.check(session, seen.manifest, after)
+    wanted = {each.name for each in seen.manifest.endpoints}
+    truth.require_gone(session, [name for name in removed_endpoints(changes) if name not in wanted])
     remember(session, _record(session, seen, after, live))
     result = "deployed" if changes else "repaired" if repairs else "no changes"
     return _report(session, "deploy", result, seen, changes, live)

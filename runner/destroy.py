@@ -1,12 +1,12 @@
 """destroy: look at what the state knows → mend → guard → delete → wait → forget the record."""
 
-from registry import Manifest
+from registry import Manifest, is_owned
 from runner import guards, truth
 from runner.deploy import Options, parallelism
 from runner.errors import PolicyRefused
 from runner.locks import when_unlocked
 from runner.mending import after_interruption, mend, repairs_for, settled
-from runner.repair import Repairs
+from runner.repair import Repairs, unknown_endpoints
 from runner.report import Report, Row
 from runner.session import Session, Snapshot
 from runner.state import ENDPOINT_TYPE
@@ -38,7 +38,7 @@ def _destroy(session: Session, options: Options) -> Report:
     first = [each.urn for each in lost.adopt if each.type == ENDPOINT_TYPE]
     changes = stack.destroy(parallel=parallelism(seen.manifest), targets=first).changes if first else ()
     changes += stack.destroy(parallel=parallelism(seen.manifest)).changes
-    truth.wait_until_settled(session.registry.read_live, names, say=session.say)  # the provider does not wait
+    truth.require_gone(session, names)
     session.cloud.delete_parameter(session.parameter)
     rows = tuple(Row(name, None, "deleted") for name in names)
     return Report(
@@ -59,5 +59,10 @@ def _lost(repairs: Repairs) -> Repairs:
 def _deployed(session: Session) -> Snapshot:
     """What the state knows and what is live of it, whatever the registry says: it may be gone when a stack is destroyed."""
     state = session.state()
+    live = dict(session.registry.read_live(sorted(state.endpoint_names())))
+    for name in unknown_endpoints(state, live):
+        if not is_owned(session.cloud.endpoint_tags(name) or {}, session.settings.project, session.name):
+            session.say(f"endpoint {name} is not this stack's and stays")
+            del live[name]
     nothing = Manifest(version=1, environment=session.settings.environment, endpoints=(), ignored=())
-    return Snapshot(nothing, state, session.registry.read_live(sorted(state.endpoint_names())), None)
+    return Snapshot(nothing, state, live, None)

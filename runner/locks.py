@@ -80,8 +80,9 @@ def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc
 
     In a container nobody is known to have ended: others may share its host name and have processes of their own.
 
-    A process id that was given to a younger process counts as ended, and so does a process that only waits to be taken off
-    the table (in a container without an init, for ever). Where that cannot be told (no /proc), only a free id counts.
+    A process id that was given to a younger process of another program counts as ended, and so does a process that only
+    waits to be taken off the table (in a container without an init, for ever). Where that cannot be told (no /proc), only a
+    free id counts.
 
     Args:
         holder: who made the lock.
@@ -99,7 +100,11 @@ def is_gone(holder: Holder, *, host: str | None = None, proc: Path = Path("/proc
     except PermissionError:
         pass
     status = _status(holder.pid, proc)
-    return status is not None and (status.ended or status.began > holder.since.timestamp() + _CLOCK_SLACK_S)
+    if status is None:
+        return False
+    # The boot time moves when the clock is set, so a start time alone proves nothing: it must be another program, too.
+    is_younger = status.began > holder.since.timestamp() + _CLOCK_SLACK_S
+    return status.ended or (is_younger and status.program != "pulumi")
 
 
 def _is_contained(proc: Path) -> bool:
@@ -111,10 +116,11 @@ def _is_contained(proc: Path) -> bool:
 
 
 class _Status(NamedTuple):
-    """``ended``: only its entry is left, until its parent asks for it; ``began``: seconds since the epoch."""
+    """``ended``: only its entry is left, until its parent asks for it; ``began``: seconds since the epoch; its program."""
 
     ended: bool
     began: float
+    program: str
 
 
 def _status(pid: int, proc: Path) -> _Status | None:
@@ -124,9 +130,10 @@ def _status(pid: int, proc: Path) -> _Status | None:
         boot = next(line for line in (proc / "stat").read_text().splitlines() if line.startswith("btime "))
     except (OSError, StopIteration):
         return None
-    fields = stat.rpartition(")")[2].split()
+    head, _, rest = stat.rpartition(")")
+    fields = rest.split()
     began = int(boot.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return _Status(fields[0] in "ZX", began)
+    return _Status(fields[0] in "ZX", began, head.partition("(")[2])
 
 
 def when_unlocked(

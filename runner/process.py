@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,9 @@ class PulumiProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._starting = False
         self._signals = self._passed_on = 0
+        self._passing = (
+            threading.RLock()
+        )  # a preview that began early runs in a thread; signals come in the main one
 
     def watch_signals(self) -> None:
         """Take SIGINT and SIGTERM over, for the rest of this process's life."""
@@ -105,14 +109,16 @@ class PulumiProcess:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        while self._child and self._passed_on < self._signals:
-            self._passed_on += 1
-            if self._passed_on == 1:
-                print(
-                    "stopping: the operation in flight is finished first; a second signal ends at once",
-                    file=sys.stderr,
-                )
-            self._child.send_signal(signal.SIGINT if self._passed_on == 1 else signal.SIGTERM)
+        with self._passing:
+            child = self._child
+            while child and self._passed_on < self._signals:
+                self._passed_on += 1
+                if self._passed_on == 1:
+                    print(
+                        "stopping: the operation in flight is finished first; a second signal ends at once",
+                        file=sys.stderr,
+                    )
+                child.send_signal(signal.SIGINT if self._passed_on == 1 else signal.SIGTERM)
 
 
 def ask(args: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Completed:

@@ -6,6 +6,8 @@ unreadable one, or any difference, the full path runs.
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -65,7 +67,7 @@ def inputs_digest(root: Path, manifest: str, settings: str) -> str:
     digest = hashlib.sha256(f"{manifest}\n{settings}\n".encode())
     for path in _program(root):
         digest.update(f"{path.relative_to(root)}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
-    digest.update(f"python {sys.version}\n".encode())
+    digest.update(f"python {sys.version}\n{_engine()}\n".encode())
     for library in _LIBRARIES:
         digest.update(f"{library}=={_installed(library)}\n".encode())
     return digest.hexdigest()
@@ -82,6 +84,14 @@ def _program(root: Path) -> Iterable[Path]:
         yield root / name
     for folder in _PROGRAM_FOLDERS:
         yield from sorted((root / folder).glob("**/*.py"))
+
+
+def _engine() -> list[tuple[str, int]]:
+    """CLI and aws plugin by the sizes of their files, which tell versions apart without starting anything."""
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    plugin = home / "plugins" / f"resource-aws-v{_installed('pulumi-aws')}"
+    files = [Path(shutil.which("pulumi") or "pulumi"), *sorted(plugin.glob("pulumi-resource-aws*"))]
+    return [(path.name, path.stat().st_size) for path in files if path.is_file()]
 
 
 def _installed(library: str) -> str:

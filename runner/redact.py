@@ -12,6 +12,7 @@ _PATTERNS = (
         r"(?:\"(?:[^\"\\]|\\.){4,}\"|'[^']{4,}'|[\"']?[^\s\"',;&]{4,})"  # in quotes to the closing one, else one word
     ),
     re.compile(r"\bdapi[0-9a-f]{32}\b"),  # Databricks tokens
+    re.compile(r"(?i)(?P<name>\b(?:bearer|basic)\s+)[\w.~+/=-]{20,}"),  # Authorization headers
 )
 
 

@@ -47,10 +47,11 @@ _MOST_ERRORS_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one operation of the engine did: every change, and how many resources stayed as they were."""
+    """What one operation did: every change of the cloud, how many resources stayed, how many other things changed."""
 
     changes: tuple[Change, ...]
     unchanged: int
+    others: int = 0
 
 
 class _Command(automation.PulumiCommand):
@@ -241,7 +242,7 @@ class PulumiStack:
                 operation()
         except automation.CommandError as error:
             raise failure(self._command.last, collector.errors) from error
-        return Outcome(collector.changes, int((collector.summary or {}).get("same", 0)))
+        return Outcome(collector.changes, int((collector.summary or {}).get("same", 0)), collector.others)
 
 
 def failure(last: Completed, errors: Sequence[tuple[str, str]]) -> RunnerError:

@@ -34,6 +34,23 @@ def check(session: "Session", manifest: Manifest, state: State) -> Mapping[str, 
     return live
 
 
+def require_gone(session: "Session", names: Sequence[str]) -> None:
+    """See that endpoints whose deletion was asked for are gone; the provider does not wait for that.
+
+    Raises:
+        ResourceFailure: one lives; the text names each with AWS's status and reason.
+    """
+    live = wait_until_settled(session.registry.read_live, names, say=session.say)
+    problems = [
+        f"{name} was to be deleted and is {found.status}. {found.failure_reason or ''}".strip()
+        for name, found in sorted(live.items())
+        if found is not None
+    ]
+    if problems:
+        after = "It costs money as long as it lives: look at it (aws sagemaker describe-endpoint), delete it, then run again"
+        raise ResourceFailure("\n".join([*problems, after]))
+
+
 def expected_configs(manifest: Manifest, state: State) -> dict[str, str]:
     """Configuration by wanted endpoint; an endpoint that the state lacks has none that could be right."""
     known = state.endpoints()

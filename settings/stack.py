@@ -43,7 +43,8 @@ from settings.problems import checked, did_you_mean, read_yaml, shown, wrong_key
 _PROJECT_FILE: Final = "Pulumi.yaml"
 _INFERENCE_FILE: Final = "config/inference.yaml"
 # https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/ (read 2026-11)
-_STACK_FILE_KEYS: Final = ("config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider")
+# Not `environment` (Pulumi ESC): its values reach the engine alone, so guards and digests would judge without them.
+_STACK_FILE_KEYS: Final = ("config", "encryptedkey", "encryptionsalt", "secretsprovider")
 _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d+")
 
 

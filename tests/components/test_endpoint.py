@@ -359,15 +359,18 @@ def test_the_delete_guard_is_bound_to_model_and_configuration_only():
     assert guarded == {MODEL: ("guard",), CONFIG: ("guard",)}
 
 
-def test_the_wait_for_a_free_name_is_bound_to_the_endpoint_only():
+def test_the_waits_for_a_deletion_are_bound_to_the_endpoint_only():
     def program():
-        wait = pulumi.ResourceHook("wait", lambda _args: None)
-        ModelEndpoint("churn-staging", INSTANCES, name_wait=wait)
+        waits = (
+            pulumi.ResourceHook("name", lambda _args: None),
+            pulumi.ResourceHook("gone", lambda _args: None),
+        )
+        ModelEndpoint("churn-staging", INSTANCES, deletion_waits=waits)
 
-    waits = {
-        child.type: child.before_create for child in run_program(program).resources if child.before_create
-    }
-    assert waits == {ENDPOINT: ("wait",)}
+    made = run_program(program).resources
+    bound = {child.type: (child.before_create, child.after_delete) for child in made if child.before_create}
+    assert bound == {ENDPOINT: (("name",), ("gone",))}
+    assert [child.type for child in made if child.after_delete] == [ENDPOINT]
 
 
 def test_the_callers_options_are_for_the_component_and_not_for_its_children():

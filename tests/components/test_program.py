@@ -176,7 +176,8 @@ def test_the_guard_is_bound_to_model_and_configuration(monkeypatch, manifest):
     made = run_main(monkeypatch, manifest)
     guarded = {child.type.rsplit(":", 1)[1] for child in made.resources if child.before_delete}
     assert guarded == {"Model", "EndpointConfiguration"}
-    assert [child.type for child in made.resources if child.before_create] == [ENDPOINT]
+    waiting = [child.type for child in made.resources if child.before_create and child.after_delete]
+    assert waiting == [ENDPOINT]
 
 
 def test_two_package_versions_give_the_same_urns(monkeypatch, tmp_path):
@@ -312,7 +313,7 @@ TAGS = {ENDPOINT_TAG: "iris-staging"}
 
 @pytest.mark.parametrize("used", ["iris-staging-config-old", "iris-staging-model-old"])
 def test_the_guard_refuses_to_delete_what_the_live_endpoint_uses(used):
-    answer = ("iris-staging-config-old", frozenset({"iris-staging-model-old"}))
+    answer = frozenset({"iris-staging-config-old", "iris-staging-model-old"})
     with pytest.raises(
         pulumi.RunError, match=f"{used} is not deleted: the live endpoint iris-staging still uses it"
     ):
@@ -320,7 +321,7 @@ def test_the_guard_refuses_to_delete_what_the_live_endpoint_uses(used):
 
 
 def test_the_guard_lets_go_what_the_live_endpoint_has_left():
-    answer = ("iris-staging-config-new", frozenset({"iris-staging-model-new"}))
+    answer = frozenset({"iris-staging-config-new", "iris-staging-model-new"})
     assert ask_guard(answer, tags=TAGS).asked == ["iris-staging"]
 
 
@@ -333,9 +334,12 @@ def test_defect_1_the_guard_keeps_the_resource_when_aws_cannot_be_asked():
         ask_guard(RegistryError("throttled"), tags=TAGS)
 
 
-def test_the_guard_asks_nothing_for_a_resource_that_serves_no_endpoint():
-    assert ask_guard(RegistryError("not asked"), tags={"team": "flowers"}).asked == []
-    assert ask_guard(RegistryError("not asked"), tags=None).asked == []
+@pytest.mark.parametrize("tags", [{"team": "flowers"}, {}, None])
+def test_the_guard_keeps_a_resource_that_has_lost_the_tag_with_its_endpoint(tags):
+    with pytest.raises(
+        pulumi.RunError, match="is not deleted: it has lost its tag model-deployment:endpoint"
+    ):
+        ask_guard(None, tags=tags)
 
 
 class Deleting:
@@ -350,16 +354,20 @@ class Deleting:
         return {"iris-staging": live(status="Deleting") if self.left >= 0 else self.ends}
 
 
-def wait_for_name(registry):
-    """Run the hook that comes before an endpoint's creation, as the engine does, with pauses that take no time."""
+def wait_with(registry, which):
+    """Run one of the two hooks around an endpoint's life, as the engine does, with pauses that take no time."""
 
     def program():
         loaded = load_program()
-        loaded._NAME_POLL_S = 0.0
+        loaded._FIRST_PAUSE_S = 0.0
+        loaded._DELETION_S = 0.5
 
         async def waited():
-            wait = loaded.name_wait(lambda: registry)
-            await wait(ResourceHookArgs("urn", "", "name", "type", new_inputs={"name": "iris-staging"}))
+            before, after = loaded.deletion_waits(lambda: registry)
+            if which == "before":
+                await before(ResourceHookArgs("urn", "", "name", "type", new_inputs={"name": "iris-staging"}))
+            else:
+                await after(ResourceHookArgs("urn", "iris-staging", "name", "type"))
             return {}
 
         pulumi.runtime.get_root_resource()._async_program = waited
@@ -367,13 +375,14 @@ def wait_for_name(registry):
     run_program(program)
 
 
+@pytest.mark.parametrize("which", ["before", "after"])
 @pytest.mark.parametrize("ends", [None, live(status="InService")], ids=["gone", "somebody made it anew"])
-def test_an_endpoint_is_created_only_when_one_of_its_name_is_no_longer_being_deleted(ends):
+def test_the_engine_goes_on_when_no_endpoint_of_the_name_is_being_deleted(ends, which):
     registry = Deleting(times=2, ends=ends)
-    wait_for_name(registry)
+    wait_with(registry, which)
     assert registry.left == -1
 
 
 def test_a_deletion_without_end_is_told():
     with pytest.raises(pulumi.RunError, match="endpoint iris-staging is still being deleted"):
-        wait_for_name(Deleting(times=10_000, ends=None))
+        wait_with(Deleting(times=10**9, ends=None), "before")

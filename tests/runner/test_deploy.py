@@ -131,6 +131,13 @@ def test_a_state_that_no_verified_deploy_left_is_updated_even_without_planned_ch
     assert did(session) == ["warm up", "preview", "up", "record"]
 
 
+def test_a_change_of_the_provider_alone_is_made_too():
+    session = FakeSession([BEFORE], [SERVING], recorded=replace(verified(), inputs="others"))
+    session.engine.others = 1
+    assert deploy.deploy(session, Options()).result == "no changes"
+    assert "up" in did(session)
+
+
 def test_what_the_next_run_finds_is_what_this_one_recorded():
     session = updating()
     deploy.deploy(session, Options())

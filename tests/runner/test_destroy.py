@@ -5,7 +5,7 @@ import pytest
 from runner import destroy, truth
 from runner.changes import MODEL_TYPE
 from runner.deploy import Options
-from runner.errors import PolicyRefused, RunnerError
+from runner.errors import PolicyRefused, ResourceFailure, RunnerError
 from runner.state import ENDPOINT_TYPE
 from tests.support import fakes
 from tests.support.fakes import (
@@ -79,6 +79,24 @@ def test_destroy_takes_over_an_endpoint_whose_create_failed_so_that_nothing_of_i
         ("destroy",),
         ("forget record",),
     ]
+
+
+@pytest.mark.parametrize("status", ["Failed", "InService"])
+def test_an_endpoint_that_outlives_its_deletion_fails_the_run_and_keeps_the_record(status):
+    session = FakeSession(
+        [BEFORE], [SERVING, {"churn-staging": live(status=status, failure_reason="no role")}]
+    )
+    with pytest.raises(ResourceFailure, match=f"was to be deleted and is {status}. no role"):
+        destroy.destroy(session, Options(allow_removals=True))
+    assert "forget record" not in did(session)
+
+
+def test_an_endpoint_of_somebody_else_stays_and_keeps_nothing_of_ours_back():
+    session = FakeSession([fakes.state(provider(), component())], [SERVING])
+    session.cloud.tags["churn-staging"] = {"team": "another"}
+    destroy.destroy(session, Options(allow_removals=True))
+    assert did(session) == ["destroy", "forget record"]
+    assert session.said == ["endpoint churn-staging is not this stack's and stays"]
 
 
 def did(session: FakeSession) -> list[str]:

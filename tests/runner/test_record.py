@@ -143,3 +143,13 @@ def test_each_stack_has_a_parameter_of_its_own():
         record.parameter_name("model-deployment", "staging")
         == "/model-deployment/staging/last-verified-deploy"
     )
+
+
+def test_another_engine_is_another_input(tmp_path, monkeypatch):
+    (tmp_path / "pulumi").write_text("#!/bin/sh\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = record._engine()
+    (tmp_path / "pulumi").write_text("#!/bin/sh\n# newer\n")
+    assert before != record._engine()
+    assert before[0][0] == "pulumi"

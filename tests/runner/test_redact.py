@@ -82,3 +82,11 @@ def test_no_canary_passes_in_any_surroundings(before, after, secret, name):
 @given(st.text(max_size=200))
 def test_redacting_twice_changes_nothing_more(text):
     assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic", "bearer"])
+def test_an_authorization_header_is_kept_back(scheme):
+    assert (
+        redact(f"Authorization: {scheme} abcdefghijklmnop0123456789==") == f"Authorization: {scheme} [secret]"
+    )
+    assert redact(f"{scheme} authentication failed") == f"{scheme} authentication failed"

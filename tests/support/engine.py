@@ -37,6 +37,7 @@ class Registered:
     depends_on: frozenset[str]
     before_delete: tuple[str, ...]
     before_create: tuple[str, ...]
+    after_delete: tuple[str, ...]
     delete_before_replace: bool
     provider: str
 
@@ -117,6 +118,7 @@ class StrictMonitor(mocks.MockMonitor):
                     depends_on=frozenset(request.dependencies),
                     before_delete=tuple(request.hooks.before_delete),
                     before_create=tuple(request.hooks.before_create),
+                    after_delete=tuple(request.hooks.after_delete),
                     delete_before_replace=request.deleteBeforeReplace,
                     provider=request.provider or ",".join(sorted(request.providers.values())),
                 )

@@ -168,6 +168,7 @@ class FakeStack:
     did: list[tuple[Any, ...]]
     planned: tuple[Change, ...] = ()
     made: tuple[Change, ...] | None = None
+    others: int = 0
     fails: dict[str, list[Exception]] = field(default_factory=dict)
 
     def _do(self, what: str, *details: Any) -> Outcome:
@@ -175,7 +176,7 @@ class FakeStack:
         if self.fails.get(what):
             raise self.fails[what].pop(0)
         changes = self.planned if what == "preview" or self.made is None else self.made
-        return Outcome(changes, unchanged=0)
+        return Outcome(changes, unchanged=0, others=self.others)
 
     def preview(self, *, replace: Sequence[str], **_options: Any) -> Outcome:
         return self._do("preview", tuple(replace))

@@ -384,8 +384,27 @@ def test_in_use_names_the_configuration_and_all_models_of_the_live_endpoint(aws,
         [{"VariantName": "s", "ModelName": "m2"}],
     )
     aws.configs["config-1"] = {"ProductionVariants": variants, "ShadowProductionVariants": shadows}
-    assert registry.in_use("churn-staging") == ("config-1", frozenset({"m1", "m2"}))
+    assert registry.in_use("churn-staging") == {"config-1", "m1", "m2"}
     assert registry.in_use("gone") is None
+
+
+def test_in_use_names_also_the_configuration_that_the_endpoint_is_moving_to(aws, registry):
+    moving = {"EndpointStatus": "Updating", "PendingDeploymentSummary": {"EndpointConfigName": "config-2"}}
+    aws.endpoints["churn-staging"] = {**endpoint(), **moving}
+    for name, model in (("config-1", "m1"), ("config-2", "m2")):
+        aws.configs[name] = {"ProductionVariants": [{"VariantName": "main", "ModelName": model}]}
+    assert registry.in_use("churn-staging") == {"config-1", "config-2", "m1", "m2"}
+
+
+def test_nothing_is_in_use_by_an_endpoint_that_is_being_deleted(aws, registry):
+    aws.endpoints["churn-staging"] = {**endpoint(), "EndpointStatus": "Deleting"}
+    assert registry.in_use("churn-staging") is None
+
+
+def test_in_use_is_an_error_when_aws_serves_a_mix_of_two_configurations(aws, registry):
+    aws.endpoints["churn-staging"] = {**endpoint(), "EndpointStatus": "UpdateRollbackFailed"}
+    with pytest.raises(RegistryError, match="a mix of two configurations; nothing of it is deleted"):
+        registry.in_use("churn-staging")
 
 
 def test_in_use_is_an_error_when_the_configuration_is_gone_because_nobody_knows_the_models(aws, registry):
