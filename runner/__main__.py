@@ -2,7 +2,10 @@
 
 import sys
 
-from runner.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from runner.cli import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # before the command has taken signals over: nothing was begun
+        sys.exit("stopped by SIGINT; nothing was in flight")

@@ -11,10 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from registry import AccessRefusedError, NameCollisionError, RegistryError, UnknownGroupError
+from registry import (
+    AccessRefusedError,
+    NameCollisionError,
+    RegistryError,
+    UnavailableError,
+    UnknownGroupError,
+)
 from runner import deploy, destroy, verify
 from runner.deploy import Options
-from runner.errors import BackendAccessError, Cancelled, ResourceFailure, RunnerError, SettingsRefused
+from runner.errors import (
+    BackendAccessError,
+    Cancelled,
+    ResourceFailure,
+    RunnerError,
+    SettingsRefused,
+    Unavailable,
+)
 from runner.process import Interrupted, PulumiProcess
 from runner.redact import redact
 from runner.report import Report, show
@@ -94,13 +107,22 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m runner", description=__doc__, epilog=_EXAMPLES, formatter_class=raw
+        prog="python -m runner",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, entry in _COMMANDS.items():
         example = f"example:\n  python -m runner {name} staging"
         command = commands.add_parser(
-            name, help=entry.help, description=entry.help, epilog=example, formatter_class=raw
+            name,
+            help=entry.help,
+            description=entry.help,
+            epilog=example,
+            formatter_class=raw,
+            allow_abbrev=False,
         )
         command.add_argument("stack", type=_stack_name, help="the Pulumi stack: staging or production")
         command.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
@@ -158,7 +180,7 @@ def _translated(error: RegistryError) -> RunnerError:
         return BackendAccessError(str(error))
     if isinstance(error, UnknownGroupError | NameCollisionError):
         return SettingsRefused(str(error))
-    return ResourceFailure(str(error))
+    return Unavailable(str(error)) if isinstance(error, UnavailableError) else ResourceFailure(str(error))
 
 
 def _fail(error: RunnerError, *, as_json: bool) -> int:

@@ -143,7 +143,9 @@ def _aftermath(session: Session, manifest: Manifest) -> tuple[str, ...]:
     """What AWS says, after a failed update, of the endpoints that are not as they were asked for."""
     try:
         expected = truth.expected_configs(manifest, session.state())
-        return truth.untrue(expected, session.registry.read_live(list(expected)))
+        live = session.registry.read_live(list(expected))
+        problems = truth.untrue(expected, live)
+        return (*problems, truth.next_step(live)) if problems else ()
     except Exception as error:  # noqa: BLE001  an explanation that cannot be had must not hide the failure itself
         return (f"(what AWS says now could not be read: {error})",)
 

@@ -40,6 +40,12 @@ class ResourceFailure(RunnerError):
     exit_code = 4
 
 
+class Unavailable(ResourceFailure):
+    """AWS gave no answer, or was too busy, also when asked again."""
+
+    retryable = True
+
+
 class PolicyRefused(RunnerError):
     """A guard stopped the run before anything was changed."""
 
@@ -56,6 +62,7 @@ class Cancelled(RunnerError):
     """SIGINT or SIGTERM stopped the run; the next deploy finishes what it began."""
 
     exit_code = 8
+    retryable = True
 
 
 class StackBusy(RunnerError):

@@ -264,6 +264,11 @@ def failure(last: Completed, errors: Sequence[tuple[str, str]]) -> RunnerError:
             "the backend has no such stack. Look at PULUMI_BACKEND_URL; a first run needs `pulumi stack init` once (README)"
         )
     text = _shown(errors) or redact(_last_error(said))
+    if "PULUMI_ACCESS_TOKEN must be set" in said:
+        return BackendAccessError(
+            "no place for Pulumi's state: set PULUMI_BACKEND_URL (s3://… or file://…), or PULUMI_ACCESS_TOKEN for Pulumi "
+            'Cloud; for the local cloud: eval "$(python -m sandbox env)"'
+        )
     if any(mark in said for mark in _BACKEND_TEXTS) and not errors:
         return BackendAccessError(text)
     if last.code == 5 or "Policy Violation" in said:

@@ -29,9 +29,15 @@ def check(session: "Session", manifest: Manifest, state: State) -> Mapping[str, 
     live = wait_until_settled(session.registry.read_live, list(expected), say=session.say)
     problems = [*outdated(manifest, state), *untrue(expected, live)]
     if problems:
-        kept = "The configuration that serves is kept. Mend the package or the settings, then deploy again"
-        raise ResourceFailure("\n".join([*problems, kept]))
+        raise ResourceFailure("\n".join([*problems, next_step(live)]))
     return live
+
+
+def next_step(live: Mapping[str, LiveEndpoint | None]) -> str:
+    """What a person does after endpoints were found untrue."""
+    if any(found is not None and found.status == "Failed" for found in live.values()):
+        return "Mend the package or the settings, then deploy again: that replaces a Failed endpoint"
+    return "What served before is kept. Mend the package or the settings, then deploy again"
 
 
 def require_gone(session: "Session", names: Sequence[str]) -> None:
@@ -125,6 +131,8 @@ def _problem(name: str, config: str, live: LiveEndpoint | None) -> str | None:
     reason = f" AWS's reason: {live.failure_reason}" if live.failure_reason else ""
     if not config:
         return f"{name} is {live.status} on {live.config}, and this stack's state does not know it.{reason}"
+    if live.status != "InService" and live.config == config:
+        return f"{name} is {live.status} on {config}.{reason}"
     if live.status != "InService":
         return f"{name} is {live.status} on {live.config}, not InService on {config}.{reason}"
     if live.config != config:

@@ -1,9 +1,11 @@
 """verify, status, resolve and check: what only looks."""
 
+from registry import LiveEndpoint
 from runner import truth
 from runner.guards import count
 from runner.report import Report, Row, package_of
 from runner.session import Session
+from runner.state import Resource
 
 
 def check(session: Session) -> Report:
@@ -57,6 +59,16 @@ def _compared(deployed: str | None, wanted: str) -> str:
     return "deployed" if deployed == wanted else f"deployed; version {wanted.rsplit('/', 1)[1]} is wanted"
 
 
+def _moved(live: LiveEndpoint | None, resource: Resource | None) -> str:
+    """Say when another configuration serves than the one that was deployed, as after a rollback that AWS told nobody of."""
+    meant = str(resource.inputs.get("endpointConfigName", "")) if resource else ""
+    return (
+        f"; not on {meant} as deployed: rolled back or moved"
+        if live and meant and live.config != meant
+        else ""
+    )
+
+
 def status(session: Session) -> Report:
     """Say what is live, beside what the registry wants and what the state says; judges nothing."""
     seen = session.look()
@@ -68,7 +80,7 @@ def status(session: Session) -> Report:
             Row(
                 each.name,
                 int(deployed.rsplit("/", 1)[1]) if deployed else None,
-                _compared(deployed, each.package_arn),
+                _compared(deployed, each.package_arn) + _moved(each.live, known.get(each.name)),
                 status=each.live.status if each.live else "none",
                 config=each.live.config if each.live else "",
             )

@@ -22,6 +22,7 @@ from runner.errors import (
     SettingsRefused,
     StackBusy,
     StackMissing,
+    Unavailable,
 )
 from runner.locks import LockedError, StateChangedError
 from runner.report import Report, Row
@@ -39,6 +40,7 @@ EXITS = [
     (StackBusy, 75),
     (RegistryError, 4),
     (UnavailableError, 4),
+    (Unavailable, 4),
     (ManifestError, 4),
     (AccessRefusedError, 3),
     (UnknownGroupError, 2),
@@ -128,7 +130,7 @@ def test_each_error_is_one_json_document_on_stdout_with_json(asked, monkeypatch,
         "ok": False,
         "error": "what was found; what to do",
         "exit_code": code,
-        "retryable": kind is StackBusy,
+        "retryable": kind in {StackBusy, Cancelled, UnavailableError, Unavailable},
     }
 
 

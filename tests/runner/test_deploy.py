@@ -157,7 +157,7 @@ def test_a_silent_rollback_fails_the_run_and_records_nothing():
     assert "churn-staging still serves config-1, not config-2: AWS rolled the update back." in str(
         failed.value
     )
-    assert "The configuration that serves is kept." in str(failed.value)
+    assert "What served before is kept." in str(failed.value)
     assert did(session) == ["warm up", "preview", "up"]
 
 
@@ -201,12 +201,10 @@ def test_a_failed_update_tells_the_engines_error_and_aws_reason():
     session.engine.fails["up"] = [ResourceFailure("churn-staging: waiting for update: unexpected state")]
     with pytest.raises(ResourceFailure) as failed:
         deploy.deploy(session, Options())
-    first, second = str(failed.value).splitlines()
+    first, second, third = str(failed.value).splitlines()
     assert first == "churn-staging: waiting for update: unexpected state"
-    assert (
-        second
-        == "churn-staging is Failed on config-2, not InService on config-2. AWS's reason: no such image"
-    )
+    assert second == "churn-staging is Failed on config-2. AWS's reason: no such image"
+    assert third == "Mend the package or the settings, then deploy again: that replaces a Failed endpoint"
     assert "record" not in did(session)
 
 

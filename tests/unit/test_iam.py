@@ -186,5 +186,5 @@ def test_an_artifact_named_by_url_gives_rights_on_its_bucket(url):
 
 def test_an_image_of_an_unknown_kind_of_ecr_is_refused_and_not_left_without_rights():
     odd = "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/models:1"
-    with pytest.raises(ValueError, match="not an ECR image whose rights are known.*executionRoleArn"):
+    with pytest.raises(ValueError, match=r"not an ECR image whose rights are known.*executionRoleArn"):
         statements(images=[odd])
