@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import random
+import re
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -540,3 +541,28 @@ def test_a_function_without_its_environment_answers_500_and_logs_what_is_missing
         monkeypatch.delenv(name, raising=False)
     assert handler(GOOD, CONTEXT)["statusCode"] == 500
     assert "SECRET_ARN, TABLE_NAME, MODELS not set" in capsys.readouterr().out
+
+
+# What docs/webhook.md says
+
+
+def documented(header: str) -> list[list[str]]:
+    page = (Path(webhook.__file__).parents[1] / "docs" / "webhook.md").read_text(encoding="utf-8")
+    rows = page.partition(f"| {header} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip().strip("`") for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def test_the_documented_answers_are_those_that_the_receiver_gives():
+    source = Path(webhook.__file__).read_text()
+    given = set(re.findall(r'Answer\(\s*(\d+|error\.status), "([a-z-]+)"', source))
+    refused = {("400", "refused")}  # the status of a refusal is that of its error
+    assert {(status, result) for status, result, *_ in documented("status")} == {
+        pair for pair in given if pair[0].isdecimal()
+    } | refused
+    assert ("error.status", "refused") in given
+
+
+def test_the_documented_environment_is_what_the_receiver_reads():
+    source = Path(webhook.__file__).read_text()
+    read = set(re.findall(r'environment(?:\.get\(|\[)"([A-Z_]+)"', source))
+    assert {name for name, *_ in documented("variable")} == read
