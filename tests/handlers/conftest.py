@@ -4,3 +4,12 @@ Proves: what each delivery is answered, and what is on the bus and in the table 
 Does not prove: that AWS answers as the fakes do; test_package.py runs botocore itself, and one test holds the table's fake
 against another implementation.
 """
+
+import pytest
+
+from tests.support.receiver import Lambda
+
+
+@pytest.fixture
+def receive(monkeypatch) -> Lambda:
+    return Lambda(monkeypatch)

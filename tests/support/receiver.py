@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
+from handlers import webhook
 from handlers.aws import Claims, Clients, Secrets
 from handlers.webhook import Receiver
-from tests.support.deliveries import NOW, SECRET
+from tests.support.deliveries import NOW, SECRET, alias_set, mlflow_headers
 
 MODELS = frozenset({"churn", "iris"})
 
@@ -35,7 +37,6 @@ class FakeAws:
     faults: dict[str, list[BaseException | None]] = field(default_factory=dict)
     refused_entries: int = 0
     calls: Counter[str] = field(default_factory=Counter)
-    before: dict[str, Callable[[], None]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self, service: str) -> SimpleNamespace:
@@ -55,7 +56,6 @@ class FakeAws:
                 fault = self.faults[name].pop(0) if self.faults.get(name) else None
                 if fault:
                     raise fault
-                self.before.get(name, lambda: None)()
                 return call(**arguments)
 
         return counted
@@ -126,3 +126,36 @@ def http_request(headers: Mapping[str, str], body: str | None, *, encoded: bool 
         **({} if body is None else {"body": body}),
         "isBase64Encoded": encoded,
     }
+
+
+LIFETIME_MS = 10_000
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: LIFETIME_MS)
+BODY = alias_set()
+GOOD = http_request(mlflow_headers(BODY), BODY.decode())
+
+
+def signed(body: bytes, secret: bytes = SECRET, sent: float = NOW) -> dict[str, Any]:
+    return http_request(mlflow_headers(body, secret, int(sent)), body.decode())
+
+
+class Lambda:
+    """The function with one process; `restart` gives it a fresh one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.aws, self.clock = FakeAws(), Clock()
+        self.processes: list[Receiver] = []
+        monkeypatch.setattr(webhook, "_made", self.processes)
+        self.restart()
+
+    def restart(self) -> None:
+        self.processes[:] = [make_receiver(self.aws, self.clock)]
+
+    def __call__(self, request: Mapping[str, Any] = GOOD) -> SimpleNamespace:
+        answer = webhook.handler(request, CONTEXT)
+        assert answer is not None
+        return SimpleNamespace(
+            status=answer["statusCode"],
+            headers=answer["headers"],
+            body=answer["body"],
+            result=json.loads(answer["body"])["result"],
+        )
