@@ -1,7 +1,8 @@
 """What holds for every tier: no real AWS account, no network beyond this machine, no verdict by the clock.
 
 Tiers by what they prove: unit (plain functions), components (the program under mocks), runner (the sequence with fakes
-for its neighbours), contract (imports, names, tables), sandbox (the local cloud), engine (a real Pulumi engine on it).
+for its neighbours), handlers (the receiver with fakes of AWS, and its zip), contract (imports, names, tables), sandbox (the
+local cloud), engine (a real Pulumi engine on it).
 """
 
 import os

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from handlers import package
+
 ROOT = Path(__file__).parents[2]
 AWS_SDK = {"boto3", "botocore"}
 ALLOWED = {
@@ -23,14 +25,14 @@ ALLOWED = {
     "tools": {"tools", "runner", "pulumi", "semver"},
     "sandbox": {"sandbox", "tools", "moto", "numpy", "regex"} | AWS_SDK,
     "demo": {"demo", "sandbox", "tools", "settings", "rich", "joblib", "numpy", "sklearn"} | AWS_SDK,
-    "benchmarks": {"benchmarks", "sandbox", "tools", "registry", "rich", "yaml"} | AWS_SDK,
+    "benchmarks": {"benchmarks", "handlers", "sandbox", "tools", "registry", "rich", "yaml"} | AWS_SDK,
 }
 """What each room may import beside the standard library. No room but tests may import demo or benchmarks."""
 
 SLOW = {"boto3", "botocore", "pulumi", "pulumi_aws", "moto", "sklearn"}
 """Libraries that take long to import. Where a command or a program does without them, they are imported inside functions."""
 
-QUICK_ROOMS = ("registry", "settings", "runner")
+QUICK_ROOMS = ("registry", "handlers", "settings", "runner")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,21 @@ def test_only_the_runners_stack_module_and_settings_load_import_pulumi_without_b
     assert importers == {"runner/stack.py", "settings/stack.py"}
 
 
+def test_what_a_lambda_runs_imports_of_this_project_only_what_its_zip_holds():
+    ours = {
+        ".".join(each.module.split(".")[:2])
+        for name in package.FILES
+        for each in imports_of((ROOT / name).read_text(), name)
+        if each.library not in sys.stdlib_module_names | AWS_SDK
+    }
+    assert ours
+    assert {f"{name.replace('.', '/')}.py" for name in ours} <= set(package.FILES)
+
+
+def test_the_events_import_the_standard_library_alone():
+    assert forbidden(imports_in("registry/events.py"), set()) == []
+
+
 def test_plain_decisions_of_components_import_no_pulumi():
     plain = [
         each
@@ -148,7 +165,9 @@ def test_components_have_no_postponed_annotations_as_pulumi_reads_them():
     assert futures == []
 
 
-@pytest.mark.parametrize("module", ["registry", "settings", "runner.cli", "sandbox", "tools.engine"])
+@pytest.mark.parametrize(
+    "module", ["registry", "handlers.webhook", "settings", "runner.cli", "sandbox", "tools.engine"]
+)
 def test_importing_the_face_of_a_room_loads_no_slow_library(module):
     program = f"import sys, {module}; print(sorted({SLOW!r} & set(sys.modules)))"
     done = subprocess.run(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as command_line
-from benchmarks import machine, processes, results, terraform
+from benchmarks import machine, processes, results, terraform, webhook
 from benchmarks.commands import BenchmarkError, Commands, Profile, Skipped
 from benchmarks.machine import Machine
 from benchmarks.processes import ProcessCost, descendants, marked, parse_stat, role
@@ -230,6 +230,12 @@ def test_without_an_engine_or_terraform_the_reason_is_told(monkeypatch, capsys):
         terraform.require(None)
     assert terraform.provider_if_any(None) is None
     assert "no `terraform` on PATH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("percent", "value"), [(1, 1), (50, 5), (90, 9), (99, 10), (100, 10)])
+def test_a_percentile_is_a_value_that_was_measured(percent, value):
+    assert webhook.percentile([10, 3, 7, 1, 9, 2, 8, 4, 6, 5], percent) == value
+    assert webhook.percentile([4.0], percent) == 4.0
 
 
 # Output
