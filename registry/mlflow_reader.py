@@ -1,6 +1,6 @@
-"""The MLflow model registry, read and told: an open-source server, SageMaker's managed MLflow, Databricks' workspace
-registry and Unity Catalog, all through mlflow-skinny. The only module that talks to MLflow.
+"""The MLflow model registry, read and told, through mlflow-skinny. The only module that talks to MLflow.
 
+It may be an open-source server, SageMaker's managed MLflow, Databricks' workspace registry or Unity Catalog.
 Importing mlflow takes more than a second, so it is imported inside functions.
 """
 
@@ -79,7 +79,10 @@ class MlflowRegistry:
 
     @property
     def _where(self) -> str:
-        return self._uris[1] or self._uris[0]
+        """The registry's address, without a user and password that it may hold."""
+        uri = self._uris[1] or self._uris[0]
+        scheme, separator, rest = uri.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
     def _client(self) -> "MlflowClient":
         if self._made is None:
@@ -101,7 +104,7 @@ class MlflowRegistry:
             if not token:
                 return
             if token in seen:
-                message = f"MLflow gave the same page of {model!r} twice, so its list has no end; nothing was changed. Run again"
+                message = f"MLflow gave a page of {model!r} twice, so its list has no end; nothing was changed. Run again"
                 raise RegistryError(message)
             seen.add(token)
 
@@ -110,7 +113,7 @@ def _filter(model: str) -> str:
     """The search for a model's versions; MLflow's filter has no way to escape a quote, but takes either kind."""
     quote = '"' if "'" in model else "'"
     if quote in model:
-        message = f"registered model {model!r} has both kinds of quotes in its name, which MLflow cannot search for; rename it"
+        message = f"registered model {model!r} has both kinds of quotes in its name; MLflow's search takes one. Rename it"
         raise RegistryError(message)
     return f"name={quote}{model}{quote}"
 
