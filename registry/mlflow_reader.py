@@ -5,6 +5,7 @@ Importing mlflow takes more than a second, so it is imported inside functions.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -80,9 +81,7 @@ class MlflowRegistry:
     @property
     def _where(self) -> str:
         """The registry's address, without a user and password that it may hold."""
-        uri = self._uris[1] or self._uris[0]
-        scheme, separator, rest = uri.partition("://")
-        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+        return _without_user(self._uris[1] or self._uris[0])
 
     def _client(self) -> "MlflowClient":
         if self._made is None:
@@ -166,8 +165,13 @@ def _error(code: str) -> Callable[[str], RegistryError]:
 
 
 def _text(subject: str, where: str, error: Exception) -> str:
-    said = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    said = _without_user((str(error).splitlines() or [type(error).__name__])[0])[:300]
     return (
         f"MLflow at {where} gave no answer about {subject} that can be trusted ({said}); nothing was changed. "
         "Check the server, its address (mlflowTrackingUri) and your rights, then run again"
     )
+
+
+def _without_user(text: str) -> str:
+    """Leave ``user:password@`` out of the URLs in a text."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
