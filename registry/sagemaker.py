@@ -71,8 +71,8 @@ class SageMakerRegistry:
             RegistryError: an endpoint, its configuration or a model could not be read.
         """
         names = [required(entry, "EndpointName", str, "ListEndpoints") for entry in self._endpoints()]
-        used = _at_once(self.in_use, names)
-        models = {model for found in used if found for model in found[1]}
+        configs = {config for found in _at_once(self._configs_of, names) for config in found or ()}
+        models = {model for found in _at_once(self._models_of, sorted(configs)) for model in found}
         return frozenset(arn for arns in _at_once(self._packages_of, sorted(models)) for arn in arns)
 
     def read_groups(self, groups: Collection[str]) -> dict[str, tuple[Package, ...]]:
@@ -107,6 +107,11 @@ class SageMakerRegistry:
             RegistryError: the endpoint or a configuration could not be read, also when a configuration is gone: then nobody
                 knows which models the endpoint still uses. Or the endpoint is in a mix of two configurations.
         """
+        configs = self._configs_of(endpoint_name)
+        return None if configs is None else configs.union(*map(self._models_of, sorted(configs)))
+
+    def _configs_of(self, endpoint_name: str) -> frozenset[str] | None:
+        """Configurations of `in_use`."""
         description = self._endpoint(endpoint_name)
         if description is None or description.get("EndpointStatus") == "Deleting":
             return None
@@ -122,7 +127,7 @@ class SageMakerRegistry:
         pending = description.get("PendingDeploymentSummary") or {}
         if pending.get("EndpointConfigName"):
             configs.add(str(pending["EndpointConfigName"]))
-        return frozenset(configs).union(*map(self._models_of, sorted(configs)))
+        return frozenset(configs)
 
     def _models_of(self, config: str) -> frozenset[str]:
         subject = f"endpoint configuration {config}"
