@@ -52,6 +52,29 @@ class SageMakerRegistry:
         """
         return self.read_groups([group])[group]
 
+    def read_all_packages(self, group: str) -> tuple[Package, ...]:
+        """Read all versions of a group, each with its description: also those that may not serve. A missing group is empty.
+
+        Raises:
+            RegistryError: a page or a description could not be read, or is broken.
+        """
+        try:
+            listed = self._list(group)
+        except UnknownGroupError:
+            return ()
+        return tuple(_at_once(self._describe, listed))
+
+    def read_served(self) -> frozenset[str]:
+        """ARNs of the packages that any live endpoint of the account and region serves.
+
+        Raises:
+            RegistryError: an endpoint, its configuration or a model could not be read.
+        """
+        names = [required(entry, "EndpointName", str, "ListEndpoints") for entry in self._endpoints()]
+        configs = {config for found in _at_once(self._configs_of, names) for config in found or ()}
+        models = {model for found in _at_once(self._models_of, sorted(configs)) for model in found}
+        return frozenset(arn for arns in _at_once(self._packages_of, sorted(models)) for arn in arns)
+
     def read_groups(self, groups: Collection[str]) -> dict[str, tuple[Package, ...]]:
         """Read all versions of several groups, up to 16 reads at once; see `read_packages`."""
         names = list(dict.fromkeys(groups))
@@ -84,6 +107,11 @@ class SageMakerRegistry:
             RegistryError: the endpoint or a configuration could not be read, also when a configuration is gone: then nobody
                 knows which models the endpoint still uses. Or the endpoint is in a mix of two configurations.
         """
+        configs = self._configs_of(endpoint_name)
+        return None if configs is None else configs.union(*map(self._models_of, sorted(configs)))
+
+    def _configs_of(self, endpoint_name: str) -> frozenset[str] | None:
+        """Configurations of `in_use`."""
         description = self._endpoint(endpoint_name)
         if description is None or description.get("EndpointStatus") == "Deleting":
             return None
@@ -99,7 +127,7 @@ class SageMakerRegistry:
         pending = description.get("PendingDeploymentSummary") or {}
         if pending.get("EndpointConfigName"):
             configs.add(str(pending["EndpointConfigName"]))
-        return frozenset(configs).union(*map(self._models_of, sorted(configs)))
+        return frozenset(configs)
 
     def _models_of(self, config: str) -> frozenset[str]:
         subject = f"endpoint configuration {config}"
@@ -143,6 +171,27 @@ class SageMakerRegistry:
         if not packages:
             self._require_group(group)
         return tuple(packages.values())
+
+    def _endpoints(self) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        token: str | None = None
+        while True:
+            following: Any = {"NextToken": token} if token else {}
+            ask = partial(self._client.list_endpoints, MaxResults=_PAGE_SIZE, **following)
+            page = _call("ListEndpoints", "the account", ask)
+            required(page, "Endpoints", list, "ListEndpoints")
+            found += entries(page, "Endpoints", "ListEndpoints")
+            token = page.get("NextToken")
+            if not token:
+                return found
+
+    def _packages_of(self, model: str) -> tuple[str, ...]:
+        """ARNs of the packages that a model was made from."""
+        ask = partial(self._client.describe_model, ModelName=model)
+        answer = _call("DescribeModel", f"model {model}", ask)
+        where = f"DescribeModel of model {model}"
+        containers = [answer.get("PrimaryContainer") or {}, *entries(answer, "Containers", where)]
+        return tuple(str(each["ModelPackageName"]) for each in containers if each.get("ModelPackageName"))
 
     def _page(self, group: str, token: str | None) -> Mapping[str, Any]:
         following: Any = {"NextToken": token} if token else {}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from registry.metadata import ENVIRONMENTS_KEY
 from registry.names import endpoint_name
 from registry.values import GroupRequest, IgnoredPackage, Package, Select
 
@@ -76,6 +77,10 @@ def _reason_against(package: Package, wanted: Select, environment: str) -> str |
 
 
 def _against_stage(package: Package, stage: str) -> str | None:
+    environments = package.metadata.get(ENVIRONMENTS_KEY)
+    if environments is not None:  # what the sync made of stage and aliases together
+        served = environments.lower().split()
+        return None if stage.lower() in served else f"it is for {environments}, not for {stage}"
     found = package.metadata.get("mlflow_current_stage")
     if found is None:
         return "no MLflow metadata (mlflow_current_stage): the package was not registered from MLflow"

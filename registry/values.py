@@ -11,7 +11,8 @@ SelectKind = Literal["MlflowStage", "MlflowAlias", "LifeCycle", "LatestApproved"
 class Select:
     """Which package version of a group serves.
 
-    ``MlflowStage``: metadata ``mlflow_current_stage`` is ``value``, or the environment's name when it is None.
+    ``MlflowStage``: metadata ``deploy_environments`` (what the sync from MLflow made of stage and aliases), else
+    ``mlflow_current_stage``, names ``value``, or the environment when it is None.
     ``MlflowAlias``: metadata ``mlflow_aliases`` holds ``value``.
     ``LifeCycle``: the package's ModelLifeCycle has the stage ``value``, or the environment's name when it is None;
     ``Stage/StageStatus`` asks for both.

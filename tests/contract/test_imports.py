@@ -16,7 +16,7 @@ from handlers import package
 ROOT = Path(__file__).parents[2]
 AWS_SDK = {"boto3", "botocore"}
 ALLOWED = {
-    "registry": {"registry"} | AWS_SDK,
+    "registry": {"registry", "mlflow"} | AWS_SDK,
     "settings": {"settings", "registry", "pydantic", "pydantic_core", "yaml", "pulumi"},
     "components": {"components", "pulumi", "pulumi_aws"},
     "handlers": {"handlers", "registry"} | AWS_SDK,
@@ -29,7 +29,7 @@ ALLOWED = {
 }
 """What each room may import beside the standard library. No room but tests may import demo or benchmarks."""
 
-SLOW = {"boto3", "botocore", "pulumi", "pulumi_aws", "moto", "sklearn"}
+SLOW = {"boto3", "botocore", "mlflow", "pulumi", "pulumi_aws", "moto", "sklearn"}
 """Libraries that take long to import. Where a command or a program does without them, they are imported inside functions."""
 
 QUICK_ROOMS = ("registry", "handlers", "settings", "runner")

@@ -34,6 +34,15 @@ def test_the_stage_of_the_environments_name_serves_unless_told_otherwise():
     assert chosen(packages, Select("MlflowStage", "Archived"))[0] == {"churn-staging": 1}
 
 
+def test_the_environments_that_the_sync_wrote_go_before_the_stage():
+    both = package(
+        1, metadata={"mlflow_current_stage": "Archived", "deploy_environments": "Production Staging"}
+    )
+    none = package(2, metadata={"mlflow_current_stage": "Staging", "deploy_environments": "None"})
+    assert chosen([both, none]) == ({"churn-staging": 1}, {2: "it is for None, not for Staging"})
+    assert chosen([both, none], environment="Production")[0] == {"churn-production": 1}
+
+
 def test_of_two_versions_for_one_endpoint_the_newest_approved_serves_and_the_other_is_named():
     packages = [staged(9, "Staging"), staged(10, "Staging"), staged(11, "Staging", approval="Rejected")]
     assert chosen(packages) == (
