@@ -82,9 +82,9 @@ def clashes(paths: Sequence[str]) -> list[str]:
     seen: dict[str, str] = {}
     problems = []
     for path in paths:
-        first = seen.setdefault(_folded(path), path)
-        if first is not path:
-            problems.append(f"{_shown(path)} and {_shown(first)} are one name")
+        if (folded := _folded(path)) in seen:
+            problems.append(f"{_shown(path)} and {_shown(seen[folded])} are one name")
+        seen.setdefault(folded, path)
     for path in paths:
         parts = _folded(path).split("/")
         parents = ("/".join(parts[:count]) for count in range(1, len(parts)))
