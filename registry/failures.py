@@ -44,7 +44,7 @@ def translate(error: Exception, operation: str, subject: str, *, right: str | No
     """
     details = _details(error)
     code = str(details.get("Code") or type(error).__name__)
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = f"{code}: {details.get('Message') or _first_line(error)}"
     if code.startswith(_REFUSED) or code in (
         "NoCredentialsError",
@@ -78,7 +78,11 @@ def translated(operation: str, subject: str, right: str) -> Iterator[None]:
 
 
 def _details(error: Exception) -> dict[str, Any]:
-    return dict(getattr(error, "response", {}).get("Error", {}))
+    return dict(_response(error).get("Error", {}))
+
+
+def _response(error: Exception) -> dict[str, Any]:
+    return getattr(error, "response", None) or {}  # None: a time-out
 
 
 def _is_connection_error(error: Exception) -> bool:

@@ -56,8 +56,7 @@ class MlflowArtifacts:
         waiting, count = [folder], 0
         while waiting:
             folder = waiting.pop()
-            for each in self._list(folder):
-                name = each["path"]
+            for name, size in self._list(folder):
                 if not isinstance(name, str) or "/" in name or path_problem(name):
                     raise ArtifactError(_odd_name(name, folder))
                 path = f"{folder}/{name}" if folder else name
@@ -68,20 +67,21 @@ class MlflowArtifacts:
                         "packed. Log the model with fewer"
                     )
                     raise ArtifactError(message)
-                if each.get("is_dir"):
+                if size is None:
                     waiting.append(path)
                 else:
-                    yield ArtifactFile(path, int(each["file_size"]))
+                    yield ArtifactFile(path, size)
 
-    def _list(self, folder: str) -> list[dict[str, Any]]:
+    def _list(self, folder: str) -> list[tuple[Any, int | None]]:
+        """Name what is in a folder, each with its bytes, or None for a folder."""
         from urllib.parse import urlencode
 
         with (
             self._ask(f"{self._base}?{urlencode({'path': self._full(folder)})}", folder) as answer,
             _readable(folder),
         ):
-            listed = json.loads(answer.read(_MOST_ANSWER))
-            return list(listed.get("files", []))
+            listed = json.loads(answer.read(_MOST_ANSWER)).get("files", [])
+            return [(each["path"], None if each.get("is_dir") else int(each["file_size"])) for each in listed]
 
     def _full(self, path: str) -> str:
         return "/".join(part for part in (self._root, path) if part)
@@ -121,9 +121,11 @@ def _odd_name(name: object, folder: str) -> str:
 @contextmanager
 def _readable(folder: str) -> Iterator[None]:
     """Say of a list that is not what MLflow answers that it is broken: it is never an empty one."""
+    from http.client import HTTPException
+
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, HTTPException) as error:
         message = (
             f"the MLflow server's list of {folder or 'the artifact'} is broken ({type(error).__name__}); nothing was "
             "changed. Check that the address is an MLflow server's"

@@ -67,7 +67,7 @@ def test_the_tag_of_the_flavour_may_name_one_that_only_a_parameter_knows() -> No
 
 
 def test_a_flavour_that_nobody_knows_is_refused_with_those_known() -> None:
-    with pytest.raises(NoImageError, match="'sklaern'.*Known are python_function, sklearn; correct the tag"):
+    with pytest.raises(NoImageError, match=r"'sklaern'.*Known are python_function, sklearn; correct the tag"):
         choose(sklearn(), tags={"sagemaker_deploy_flavor": "sklaern"})
 
 
