@@ -332,7 +332,7 @@ def test_aborting_an_upload_that_sent_nothing_asks_for_nothing() -> None:
 
 
 MEMORY = """
-import resource, sys
+import pathlib, re
 from registry.layout import plan_archive
 from registry.repack import S3Target, repack
 from registry.artifacts import ArtifactFile
@@ -359,10 +359,11 @@ files = tuple(ArtifactFile(f"{n}", 100 * 1024**2) for n in range(4))
 sizes = {file.path: file.size for file in files}
 plan = plan_archive({"flavors": {"python_function": {}}}, files)
 import botocore.exceptions
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak(): return int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])
+before = peak()
 packed = repack(Source(), plan, S3Target(S3(), "b", "k"), cores=4)
 assert packed.size > 400 * 1024**2
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print((peak() - before) // 1024)
 """
 
 
@@ -374,4 +375,4 @@ def test_memory_stays_under_200_mib_whatever_the_size() -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert int(done.stdout) < 200
+    assert 8 < int(done.stdout) < 200
