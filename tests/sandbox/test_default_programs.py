@@ -161,24 +161,19 @@ def test_a_skops_file_with_types_that_mlmodel_does_not_trust_fails_the_endpoint_
         serve(aws, sklearn_artifact(skops_bytes(forest), "model.skops", "skops"))
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "said"),
-    [
+def test_a_request_in_another_form_is_refused_with_those_that_are_known(aws: Any, forest: Any) -> None:
+    serve(aws, sklearn_artifact(pickle.dumps(forest), "model.pkl", "pickle"))
+    for body, kind, said in (
         (
             b'{"rows": []}',
             "application/json",
             "neither a list of rows nor an object with one of dataframe_split",
         ),
-        (b"<a/>", "text/xml", "send application/json, text/csv or application/x-npy"),
         (b"3", "application/json", "neither a list"),
-    ],
-)
-def test_a_request_in_another_form_is_refused_with_those_that_are_known(
-    aws: Any, forest: Any, body: bytes, kind: str, said: str
-) -> None:
-    serve(aws, sklearn_artifact(pickle.dumps(forest), "model.pkl", "pickle"))
-    with pytest.raises(ClientError, match=said):
-        aws.invoke(body, ContentType=kind)
+        (b"<a/>", "text/xml", "send application/json, text/csv or application/x-npy"),
+    ):
+        with pytest.raises(ClientError, match=said):
+            aws.invoke(body, ContentType=kind)
 
 
 def test_defect_16_a_program_of_the_artifacts_own_is_run_with_its_helpers(aws: Any, forest: Any) -> None:

@@ -61,8 +61,8 @@ def write_rows(rows, accept):
         listed = values.tolist()
         return json.dumps({"predictions": listed} if rows.is_mlflow else listed), JSON
     if kind == CSV:
-        table = values.reshape(len(values), -1) if values.ndim else values.reshape(1, 1)
-        return "".join(",".join(_cell(cell) for cell in row) + "\n" for row in table.tolist()), CSV
+        table = values.reshape(len(values) if values.ndim else 1, -1).tolist() if values.size else []
+        return "".join(",".join(_cell(cell) for cell in row) + "\n" for row in table), CSV
     if kind == NPY:
         binary = io.BytesIO()
         # Texts and mixtures are Python objects to numpy, which only a pickle could hold.
