@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
-from benchmarks import engine_path, growth, machine, no_change, registry_read, webhook
+from benchmarks import engine_path, growth, machine, no_change, registry_read, repack, webhook
 from benchmarks.commands import BenchmarkError, Skipped, say
 from benchmarks.report import Report, show
 from benchmarks.results import Result, Unmeasured
@@ -19,7 +19,7 @@ from sandbox import SandboxError
 from tools import engine
 
 FILE = ROOT / "build" / "benchmarks.json"
-_MODULES = (engine_path, no_change, registry_read, webhook, growth)
+_MODULES = (engine_path, no_change, registry_read, repack, webhook, growth)
 BENCHMARKS: Mapping[str, Callable[[Setting], Iterator[Result]]] = {
     module.NAME: module.run for module in _MODULES
 }

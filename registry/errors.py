@@ -5,7 +5,9 @@ RegistryError                 a read was refused, failed, or gave an answer that
 ├── UnavailableError          throttled, 5xx or no connection, after all retries; worth another run
 ├── UnknownGroupError         a model package group that does not exist
 ├── NameCollisionError        two endpoints would get one name
-└── ManifestError             a manifest file that cannot be read
+├── ManifestError             a manifest file that cannot be read
+├── ArtifactError             a model's files cannot become a model.tar.gz, or could not be stored
+└── NoImageError              no container image is known that can serve the model
 """
 
 
@@ -31,3 +33,11 @@ class NameCollisionError(RegistryError):
 
 class ManifestError(RegistryError):
     """A manifest is not what this version of the program writes."""
+
+
+class ArtifactError(RegistryError):
+    """A model's files are not what may be packed, could not be read to their end, or could not be stored."""
+
+
+class NoImageError(RegistryError):
+    """No container image is known that can serve a model."""
