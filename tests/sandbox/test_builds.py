@@ -289,7 +289,8 @@ def test_a_build_that_is_stopped_may_clean_up_and_leaves_nothing_running(
     assert builds.client.stop_build(id=build_id)["build"]["buildStatus"] == "STOPPED"
 
 
-def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path) -> None:
+def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.cloud.codebuild.run.write_log", lambda *_: None)
     build = builds_of_memory(tmp_path, spec(build=["sleep 999"]), minute=0.05)
     assert build["buildStatus"] == "TIMED_OUT"
 

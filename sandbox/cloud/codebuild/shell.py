@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from sandbox.cloud.codebuild import supervisor
 
-DRIVER = """while IFS= read -r step <&4; do
-. "$step" </dev/null 3>&- 4<&-
-printf '%s\\n' "$?" >&3
+LOG = logging.getLogger(__name__)
+DRIVER = """exec 5>&1
+while IFS= read -r __step <&4; do
+. "$__step" </dev/null 3>&- 4<&- 5>&-
+__code=$?
+printf '%s\\n' "{mark}" >&5
+printf '%s\\n' "$__code" >&3
 done
 """
+"""Descriptors: 3 takes exit codes, 4 gives steps, 5 is the output, wherever a command has led its own."""
 
 
 class BuildShell:
@@ -43,7 +50,9 @@ class BuildShell:
         self._lock = threading.Lock()
         self._number = 0
         driver = scratch / "driver.sh"
-        driver.write_text(DRIVER)
+        self._mark = uuid.uuid4().hex
+        self._printed = threading.Semaphore(0)
+        driver.write_text(DRIVER.replace("{mark}", self._mark))
         steps_read, steps_write = os.pipe()
         results_read, results_write = os.pipe()
         try:
@@ -85,7 +94,10 @@ class BuildShell:
         except OSError:
             return self._exit_code()
         line = self._results.readline()
-        return int(line) if line else self._exit_code()
+        if not line:
+            return self._exit_code()
+        self._printed.acquire()  # all that the command printed has been told
+        return int(line)
 
     def terminate(self, seconds: float) -> None:
         """Ask all processes to end, and end them when they have not within so many seconds."""
@@ -118,4 +130,12 @@ class BuildShell:
     def _read_output(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._tell(line.decode("utf-8", "replace").rstrip("\n"))
+            text = line.decode("utf-8", "replace").rstrip("\n")
+            marked = text.endswith(self._mark)
+            try:
+                if text != self._mark:
+                    self._tell(text.removesuffix(self._mark))
+            except Exception:
+                LOG.exception("a line of a build is lost")
+            if marked:
+                self._printed.release()
