@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from pathlib import Path
 from typing import Any
 
 from sandbox.files import SandboxError
@@ -57,6 +58,18 @@ class Control:
     def set_endpoint_seconds(self, seconds: float) -> None:
         """Set how long each transition of an endpoint takes, 0 to 3600 seconds, until the next reset."""
         self._call("PUT", "endpoint-seconds", {"seconds": seconds})
+
+    def fire(self, rule: str) -> None:
+        """Send the event of a rule with a schedule now, whenever its time is.
+
+        Raises:
+            SandboxError: there is no such enabled rule.
+        """
+        self._call("POST", "fire", {"rule": rule})
+
+    def set_source(self, folder: Path) -> None:
+        """Set the folder that stands for every repository that a build wants, until the next reset."""
+        self._call("PUT", "source", {"folder": str(folder)})
 
     def reset(self) -> None:
         """Forget all resources, faults and counters."""

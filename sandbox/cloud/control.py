@@ -6,6 +6,8 @@
 | GET, POST, DELETE /sandbox/faults | list, add (a Fault's members), clear |
 | GET, DELETE /sandbox/calls | number of calls by operation; forget them |
 | GET, PUT /sandbox/endpoint-seconds | how long an endpoint's transitions take: `{"seconds": 2}` |
+| POST /sandbox/fire | send the event of a rule with a schedule now: `{"rule": "name"}` |
+| PUT /sandbox/source | the folder that stands for every repository that a build wants: `{"folder": "/path"}` |
 | POST /sandbox/reset | forget all resources, faults and counters |
 """
 
@@ -13,11 +15,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.faults import Fault
 from sandbox.cloud.http import Request, Response
+from sandbox.cloud.moto_services import ACCOUNT
 from sandbox.cloud.operations import name_problem
+from sandbox.environment import REGION
 
 if TYPE_CHECKING:
     from sandbox.cloud.router import Cloud
@@ -101,6 +106,24 @@ def _set_endpoint_seconds(cloud: Cloud, request: Request) -> object:
     return {"seconds": seconds}
 
 
+def _fire(cloud: Cloud, request: Request) -> object:
+    content = _body(request)
+    name = content.get("rule")
+    if not cloud.schedules.fire(content.get("account", ACCOUNT), content.get("region", REGION), str(name)):
+        msg = f"there is no enabled rule {name!r} with a schedule; make one with PutRule, ScheduleExpression rate(...)"
+        raise BadRequest(msg)
+    return {"rule": name}
+
+
+def _set_source(cloud: Cloud, request: Request) -> object:
+    folder = _body(request).get("folder")
+    if not isinstance(folder, str) or not Path(folder).is_dir():
+        msg = f"folder is {folder!r}; allowed is a folder of this machine"
+        raise BadRequest(msg)
+    cloud.codebuild.local = Path(folder).absolute()
+    return {"folder": folder}
+
+
 def _reset(cloud: Cloud, _: Request) -> object:
     cloud.reset()
     return {}
@@ -115,5 +138,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Cloud, Request], object]] = {
     ("DELETE", "/sandbox/calls"): _forget_calls,
     ("GET", "/sandbox/endpoint-seconds"): _endpoint_seconds,
     ("PUT", "/sandbox/endpoint-seconds"): _set_endpoint_seconds,
+    ("POST", "/sandbox/fire"): _fire,
+    ("PUT", "/sandbox/source"): _set_source,
     ("POST", "/sandbox/reset"): _reset,
 }

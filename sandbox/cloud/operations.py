@@ -9,9 +9,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from sandbox.cloud.codebuild.service import OPERATIONS as BUILDS
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.http import Request
 from sandbox.cloud.moto_services import SERVICES
+from sandbox.cloud.rest import MODELS, rest_operation
 from sandbox.cloud.sagemaker.service import OPERATIONS
 from sandbox.cloud.validation import service_model
 
@@ -45,6 +47,9 @@ def identify(request: Request) -> Target:
         return Target(service, region, access_key, request.path.rsplit("/", 1)[-1], "cbor")
     if service == "s3":
         return Target(service, region, access_key, _s3_operation(request), "s3")
+    if service in MODELS:
+        operation = rest_operation(service, request) or f"{request.method} {request.path}"
+        return Target(service, region, access_key, operation, "rest-json")
     action = parse_qs(request.body.decode("utf-8", "replace")).get("Action") or request.query.get("Action")
     if action:
         return Target(service, region, access_key, action[0], "query")
@@ -74,7 +79,12 @@ def _emulated() -> dict[str, Collection[str]]:
     of_moto = {
         service: names or service_model(service).operation_names for service, names in SERVICES.items()
     }
-    return {"sagemaker": OPERATIONS, "sagemaker-runtime": ("InvokeEndpoint",), **of_moto}
+    own: dict[str, Collection[str]] = {
+        "codebuild": BUILDS,
+        "sagemaker": OPERATIONS,
+        "sagemaker-runtime": ("InvokeEndpoint",),
+    }
+    return own | of_moto
 
 
 def _scope(request: Request) -> tuple[str, str, str]:
