@@ -141,7 +141,7 @@ class Commands:
             time.sleep(_LOOK_S)
 
     def _left(self) -> dict[int, str]:
-        """What lives; a process that is being started has no environment yet to find it by, so nothing must be seen twice."""
+        """What lives. A process that is being started has no environment yet to find it by: nothing must be seen twice."""
         found = marked(self._mark)
         if not found:
             time.sleep(_LOOK_S)
