@@ -11,6 +11,7 @@ from registry import (
     UnavailableError,
     UnknownGroupError,
 )
+from registry.errors import ArtifactError, NoImageError
 from runner import cli
 from runner.deploy import Options
 from runner.errors import (
@@ -42,6 +43,8 @@ EXITS = [
     (UnavailableError, 4),
     (Unavailable, 4),
     (ManifestError, 4),
+    (ArtifactError, 4),
+    (NoImageError, 4),
     (AccessRefusedError, 3),
     (UnknownGroupError, 2),
     (NameCollisionError, 2),
