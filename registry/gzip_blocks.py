@@ -33,7 +33,7 @@ def compress(chunks: Iterable[bytes], *, cores: int | None = None) -> Generator[
     Yields:
         Pieces of the gzip file, in order.
     """
-    threads = cores or len(os.sched_getaffinity(0))
+    threads = cores or _cores()
     crc = size = 0
     window = b""
     yield _HEADER
@@ -67,6 +67,12 @@ def _blocks(chunks: Iterable[bytes]) -> Generator[bytes]:
             del kept[:BLOCK]
     if kept:
         yield bytes(kept)
+
+
+def _cores() -> int:
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )  # not on macOS
 
 
 @contextmanager
