@@ -58,6 +58,14 @@ class Control:
         """Set how long each transition of an endpoint takes, 0 to 3600 seconds, until the next reset."""
         self._call("PUT", "endpoint-seconds", {"seconds": seconds})
 
+    def fire(self, rule: str) -> None:
+        """Send the event of a rule with a schedule now, whenever its time is.
+
+        Raises:
+            SandboxError: there is no such enabled rule.
+        """
+        self._call("POST", "fire", {"rule": rule})
+
     def reset(self) -> None:
         """Forget all resources, faults and counters."""
         self._call("POST", "reset")

@@ -6,6 +6,7 @@
 | GET, POST, DELETE /sandbox/faults | list, add (a Fault's members), clear |
 | GET, DELETE /sandbox/calls | number of calls by operation; forget them |
 | GET, PUT /sandbox/endpoint-seconds | how long an endpoint's transitions take: `{"seconds": 2}` |
+| POST /sandbox/fire | send the event of a rule with a schedule now: `{"rule": "name"}` |
 | POST /sandbox/reset | forget all resources, faults and counters |
 """
 
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.faults import Fault
 from sandbox.cloud.http import Request, Response
+from sandbox.cloud.moto_services import ACCOUNT
 from sandbox.cloud.operations import name_problem
+from sandbox.environment import REGION
 
 if TYPE_CHECKING:
     from sandbox.cloud.router import Cloud
@@ -101,6 +104,15 @@ def _set_endpoint_seconds(cloud: Cloud, request: Request) -> object:
     return {"seconds": seconds}
 
 
+def _fire(cloud: Cloud, request: Request) -> object:
+    content = _body(request)
+    name = content.get("rule")
+    if not cloud.schedules.fire(content.get("account", ACCOUNT), content.get("region", REGION), str(name)):
+        msg = f"there is no enabled rule {name!r} with a schedule; make one with PutRule, ScheduleExpression rate(...)"
+        raise BadRequest(msg)
+    return {"rule": name}
+
+
 def _reset(cloud: Cloud, _: Request) -> object:
     cloud.reset()
     return {}
@@ -115,5 +127,6 @@ _ACTIONS: dict[tuple[str, str], Callable[[Cloud, Request], object]] = {
     ("DELETE", "/sandbox/calls"): _forget_calls,
     ("GET", "/sandbox/endpoint-seconds"): _endpoint_seconds,
     ("PUT", "/sandbox/endpoint-seconds"): _set_endpoint_seconds,
+    ("POST", "/sandbox/fire"): _fire,
     ("POST", "/sandbox/reset"): _reset,
 }

@@ -1,4 +1,4 @@
-"""EventBridge: SageMaker's own events, and delivery of any event to the targets of rules."""
+"""EventBridge: the events of AWS's services, which rules may have which targets, and what a target gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.cloud.errors import AwsError, not_emulated
+
 LOG = logging.getLogger(__name__)
+TARGETS = re.compile(
+    r"arn:aws:(sqs|sns|lambda|codebuild:[^:]+:\d+:project/|logs:[^:]+:\d+:log-group:|events:[^:]+:\d+:event-bus/)"
+)
 ACTIVE = ("ENABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
 
 
@@ -24,18 +29,24 @@ class _Event:
 
 
 class Publisher:
-    """Sends SageMaker's events to the default bus, in order, without holding up the call that caused them."""
+    """Sends events of AWS's services to the default bus, in order, without holding up the call that caused them."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="events", daemon=True).start()
 
     def publish(
-        self, account: str, region: str, detail_type: str, detail: Mapping[str, Any], arn: str
+        self,
+        account: str,
+        region: str,
+        detail_type: str,
+        detail: Mapping[str, Any],
+        arn: str,
+        source: str = "aws.sagemaker",
     ) -> None:
-        """Send an event of source `aws.sagemaker` about the resource `arn`; `detail` must be fit for JSON."""
+        """Send an event of a service of AWS about the resource `arn`; `detail` must be fit for JSON."""
         entry = {
-            "Source": "aws.sagemaker",
+            "Source": source,
             "DetailType": detail_type,
             "Detail": json.dumps(detail, default=str),
             "Resources": [arn],
@@ -58,40 +69,40 @@ class Publisher:
                 LOG.exception("an event could not be sent")
 
 
-def send_to_targets(rule: Any, original: Mapping[str, Any], transform_input: bool = True) -> None:  # noqa: ARG001, FBT001, FBT002 -- moto's signature
-    """Deliver an event to a rule's targets; stands in for moto's `Rule.send_to_targets`.
+def matching_event(rule: Any, original: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the event as targets see it; None when the rule is disabled or its pattern does not match.
 
-    A disabled rule is silent, and a target that cannot be reached does not hold up the others. Of the targets
-    only SQS queues are emulated; `refuse_targets` has refused all others when the rule was made.
+    A rule without a pattern is one with a schedule: no event matches it.
     """
-    if rule.state not in ACTIVE or not rule.event_pattern.matches_event(original):
-        return
+    if (
+        rule.state not in ACTIVE
+        or rule.scheduled_expression
+        or not rule.event_pattern.matches_event(original)
+    ):
+        return None
     event = {key: value for key, value in original.items() if key != "ingestion-time"}
     event["time"] = _utc(event.get("time"))
-    for target in rule.targets:
-        try:
-            _send_to_queue(target, render(target, event, rule.arn))
-        except Exception:
-            LOG.exception("event %s could not be delivered to %s", event.get("id"), target["Arn"])
+    return event
 
 
-def _send_to_queue(target: Mapping[str, Any], message: str) -> None:
-    from sandbox.cloud.moto_services import load, locked
+def check_targets(targets: list[Mapping[str, Any]]) -> None:
+    """Refuse targets that this cloud does not reach, or that AWS refuses.
 
-    load("sqs")
-    from moto.sqs.models import sqs_backends
-
-    _, _, _, region, account, name = target["Arn"].split(":")
-    group = (target.get("SqsParameters") or {}).get("MessageGroupId")
-    with locked("sqs"):
-        sqs_backends[account][region].send_message(queue_name=name, message_body=message, group_id=group)
-
-
-def refused_targets(targets: list[Mapping[str, Any]]) -> list[str]:
-    """Give the ARNs of targets that are not SQS queues."""
-    return [
-        str(target.get("Arn")) for target in targets if not str(target.get("Arn")).startswith("arn:aws:sqs:")
-    ]
+    Raises:
+        AwsError: one of them is refused.
+    """
+    for target in targets:
+        arn = str(target.get("Arn"))
+        if not TARGETS.match(arn):
+            msg = f"events rules with the target {arn}; emulated are queues, topics, functions, builds, log groups and buses"
+            raise not_emulated(msg)
+        inputs = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name) is not None]
+        if len(inputs) > 1:
+            msg = f"Only one of Input, InputPath, or InputTransformer must be provided for target {target.get('Id')}."
+            raise AwsError("ValidationException", msg)
+        if ":codebuild:" in arn and not target.get("RoleArn"):
+            msg = f"RoleArn is required for target {arn}."
+            raise AwsError("ValidationException", msg)
 
 
 def render(target: Mapping[str, Any], event: Mapping[str, Any], rule_arn: str) -> str:

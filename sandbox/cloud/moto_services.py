@@ -12,50 +12,89 @@ import json
 import sys
 import threading
 from collections import defaultdict
-from enum import Enum
+from contextlib import ExitStack
 from typing import Any
 
 from sandbox.cloud.errors import not_emulated
-from sandbox.cloud.events import refused_targets, send_to_targets
 from sandbox.cloud.http import Request, Response
+from sandbox.cloud.moto_mends import mend
 
-ALARMS = frozenset(
-    {
-        "PutMetricAlarm",
-        "DescribeAlarms",
-        "DescribeAlarmsForMetric",
-        "DeleteAlarms",
-        "SetAlarmState",
-        "EnableAlarmActions",
-        "DisableAlarmActions",
-        "ListTagsForResource",
-        "TagResource",
-        "UntagResource",
-    }
-)
 SERVICES: dict[str, frozenset[str] | None] = {
     "application-autoscaling": None,
-    "events": None,
+    "dynamodb": None,
+    "events": frozenset(
+        {
+            "CreateEventBus",
+            "DeleteEventBus",
+            "DeleteRule",
+            "DescribeEventBus",
+            "DescribeRule",
+            "DisableRule",
+            "EnableRule",
+            "ListEventBuses",
+            "ListRuleNamesByTarget",
+            "ListRules",
+            "ListTagsForResource",
+            "ListTargetsByRule",
+            "PutEvents",
+            "PutPermission",
+            "PutRule",
+            "PutTargets",
+            "RemovePermission",
+            "RemoveTargets",
+            "TagResource",
+            "UntagResource",
+        }
+    ),
     "iam": None,
     "kms": None,
     "logs": frozenset(
         {
             "CreateLogGroup",
+            "CreateLogStream",
             "DeleteLogGroup",
+            "DeleteLogStream",
+            "DeleteResourcePolicy",
+            "DeleteRetentionPolicy",
             "DescribeLogGroups",
+            "DescribeLogStreams",
+            "DescribeResourcePolicies",
+            "FilterLogEvents",
+            "GetLogEvents",
+            "ListTagsForResource",
+            "ListTagsLogGroup",
+            "PutLogEvents",
+            "PutResourcePolicy",
             "PutRetentionPolicy",
+            "TagResource",
+            "UntagResource",
+        }
+    ),
+    "monitoring": frozenset(
+        {
+            "PutMetricAlarm",
+            "DescribeAlarms",
+            "DescribeAlarmsForMetric",
+            "DeleteAlarms",
+            "SetAlarmState",
+            "EnableAlarmActions",
+            "DisableAlarmActions",
             "ListTagsForResource",
             "TagResource",
             "UntagResource",
         }
     ),
-    "monitoring": ALARMS,
     "s3": None,
+    "secretsmanager": None,
+    "sns": None,
     "sqs": None,
     "ssm": None,
     "sts": None,
 }
 """Signing name of each service that moto answers, and which of its operations; None: all that moto has."""
+
+REACHES: dict[str, tuple[str, ...]] = {"s3": ("sns", "events", "sqs"), "sns": ("sqs",)}
+"""Services that moto enters while it answers another, past their locks."""
 
 ACCOUNT = "123456789012"
 """The local cloud's account."""
@@ -70,7 +109,7 @@ _LOCKS_LOCK = threading.Lock()
 
 
 def locked(service: str) -> threading.RLock:
-    """Give the lock of a moto service. Take `events` before `sqs`, never the other way round."""
+    """Give the lock of a moto service. Of several, take them in the order of `REACHES`."""
     with _LOCKS_LOCK:
         return _LOCKS[service]
 
@@ -92,26 +131,21 @@ def call_moto(
     Raises:
         AwsError: neither this cloud nor moto emulates it.
     """
-    _check_emulated(service, operation, request)
+    _check_emulated(service, operation)
     load(service)
-    with locked(service):
+    with ExitStack() as held:
+        for name in (service, *REACHES.get(service, ())):
+            held.enter_context(locked(name))
         if service == "iam" and (operation == "ListPolicies" or b"%3Aiam%3A%3Aaws%3Apolicy" in request.body):
             _give_managed_policies(account)
         return _call_wsgi(_application(), service, operation, request, address)
 
 
-def _check_emulated(service: str, operation: str, request: Request) -> None:
+def _check_emulated(service: str, operation: str) -> None:
     operations = SERVICES.get(service, frozenset())
     if operations is not None and operation not in operations:
         msg = f"{service} {operation}"
         raise not_emulated(msg)
-    if (service, operation) == ("events", "PutTargets"):
-        targets = refused_targets(json.loads(request.body or b"{}").get("Targets") or [])
-        if targets:
-            msg = f"events rules with targets other than SQS queues ({', '.join(targets)})"
-            raise not_emulated(msg)
-    if (service, operation) == ("events", "TestEventPattern"):
-        raise not_emulated("events TestEventPattern")
 
 
 def load(service: str) -> None:
@@ -124,8 +158,7 @@ def load(service: str) -> None:
         from moto.moto_server.werkzeug_app import create_backend_app
 
         create_backend_app(MODULES.get(service, service))
-        mend = {"events": _mend_events, "application-autoscaling": _mend_autoscaling, "iam": _mend_iam}
-        mend.get(service, lambda: None)()
+        mend(service)
         _LOADED.add(service)
 
 
@@ -207,59 +240,6 @@ def _environ(request: Request, address: tuple[str, int]) -> dict[str, Any]:
     environ["CONTENT_LENGTH"] = str(len(request.body))
     environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = spelled
     return environ
-
-
-def _mend_events() -> None:
-    """Moto delivers for disabled rules, ignores Input and InputPath, and fails on usual InputTransformers."""
-    from moto.events.models import Rule
-
-    Rule.send_to_targets = send_to_targets
-
-
-def _mend_autoscaling() -> None:
-    """Moto lacks the tags that the AWS provider reads, and two dimensions of SageMaker."""
-    import moto.applicationautoscaling.models as models
-    import moto.applicationautoscaling.responses as responses
-
-    known = {member.name: member.value for member in models.ScalableDimensionValueSet}
-    known["SAGEMAKER_VARIANT_PROVISIONED_CONCURRENCY"] = "sagemaker:variant:DesiredProvisionedConcurrency"
-    known["SAGEMAKER_COPY_COUNT"] = "sagemaker:inference-component:DesiredCopyCount"
-    dimensions = Enum("ScalableDimensionValueSet", known)  # type: ignore[misc]
-    models.ScalableDimensionValueSet = responses.ScalableDimensionValueSet = dimensions
-    tags: dict[str, dict[str, str]] = {}
-
-    def list_tags_for_resource(self: Any) -> str:
-        return json.dumps({"Tags": tags.get(self._get_param("ResourceARN"), {})})
-
-    def tag_resource(self: Any) -> str:
-        tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags"))
-        return "{}"
-
-    def untag_resource(self: Any) -> str:
-        for key in self._get_param("TagKeys"):
-            tags.get(self._get_param("ResourceARN"), {}).pop(key, None)
-        return "{}"
-
-    response = responses.ApplicationAutoScalingResponse
-    response.list_tags_for_resource = list_tags_for_resource
-    response.tag_resource = tag_resource
-    response.untag_resource = untag_resource
-
-
-def _mend_iam() -> None:
-    """Moto's UpdateRole without a description removes the one that is there."""
-    from moto.iam.models import IAMBackend
-
-    original = IAMBackend.update_role
-
-    def update_role(
-        self: Any, role_name: str, role_description: str | None, max_session_duration: str
-    ) -> Any:
-        if role_description is None:
-            role_description = self.get_role(role_name).description
-        return original(self, role_name, role_description, max_session_duration)
-
-    IAMBackend.update_role = update_role
 
 
 def _give_managed_policies(account: str) -> None:

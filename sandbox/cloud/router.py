@@ -10,16 +10,21 @@ from pathlib import Path
 
 from sandbox.cloud import control
 from sandbox.cloud.answers import error_response
+from sandbox.cloud.checks import check
+from sandbox.cloud.delivery import Delivery
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.events import Publisher
 from sandbox.cloud.faults import Fault, FaultTable
 from sandbox.cloud.http import Request, Response
+from sandbox.cloud.inside import ACCOUNT_HEADER, Inside
+from sandbox.cloud.moto_mends import SEAMS
 from sandbox.cloud.moto_services import account_of, call_moto, read_object, reset_moto
 from sandbox.cloud.operations import INVOCATION, Target, identify
 from sandbox.cloud.sagemaker.runtime import invoke_endpoint
 from sandbox.cloud.sagemaker.service import SageMaker
 from sandbox.cloud.sagemaker.state import Surroundings
 from sandbox.cloud.scheduler import Scheduler
+from sandbox.cloud.schedules import Schedules
 from sandbox.cloud.scoring.pool import ScorerPool
 
 LOG = logging.getLogger(__name__)
@@ -60,6 +65,11 @@ class Cloud:
         )
         self.around = Surroundings(Scheduler(), Publisher(), self.scorers, endpoint_seconds)
         self.sagemaker = SageMaker(self.around)
+        self.inside = Inside(self.answer)
+        self.delivery = Delivery(self.inside, self.around.scheduler, lambda *_: True)
+        self.schedules = Schedules(self.around.scheduler, self.delivery.send)
+        SEAMS.url = place.url
+        SEAMS.send_to_targets = self.delivery.send_to_targets
 
     def answer(self, request: Request) -> Response:
         """Answer any request; never raises."""
@@ -83,7 +93,7 @@ class Cloud:
             return error_response(AwsError("InternalFailure", broken, 500), protocol)
 
     def _dispatch(self, target: Target, request: Request, fault: Fault | None) -> Response:
-        account = account_of(target.access_key)
+        account = request.header(ACCOUNT_HEADER) or account_of(target.access_key)
         if target.service == "sagemaker":
             body = self.sagemaker.call(account, target.region, target.operation, request.body, fault)
             return Response(200, body, [("Content-Type", "application/x-amz-json-1.1")])
@@ -92,12 +102,16 @@ class Cloud:
             assert found is not None
             state = self.sagemaker.state(account, target.region)
             return invoke_endpoint(state, self.scorers, found[1], request)
-        return call_moto(
-            account, target.service, target.operation, request, (self.place.host, self.place.port)
-        )
+        check(target.service, target.operation, request)
+        address = (self.place.host, self.place.port)
+        response = call_moto(account, target.service, target.operation, request, address)
+        if target.service == "events" and target.operation in ("PutRule", "EnableRule"):
+            self.schedules.arm(account, target.region)
+        return response
 
     def reset(self) -> None:
         """Forget all resources, faults and counters."""
+        self.schedules.forget()
         self.sagemaker.reset()
         reset_moto()
         self.faults.clear()

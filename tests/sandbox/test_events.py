@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.cloud.events import render
 
@@ -82,14 +81,6 @@ def test_a_disabled_rule_is_silent(aws: Any, listen: Any, until: Any) -> None:
     aws.sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected")
     (event,) = until(received)
     assert event["detail"]["ModelApprovalStatus"] == "Rejected"
-
-
-def test_a_target_that_is_not_emulated_is_refused(aws: Any) -> None:
-    events = aws.client("events")
-    events.put_rule(Name="rule", EventPattern='{"source": ["aws.sagemaker"]}')
-    target = {"Id": "1", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:f"}
-    with pytest.raises(ClientError, match=r"NotEmulated.*other than SQS"):
-        events.put_targets(Rule="rule", Targets=[target])
 
 
 @pytest.mark.parametrize(

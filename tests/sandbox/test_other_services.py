@@ -125,10 +125,10 @@ def test_scalable_targets_of_variants_can_be_registered_and_their_tags_read(aws:
     [
         ("sagemaker", "list_training_jobs", {}),
         ("ec2", "describe_instances", {}),
-        ("lambda", "list_functions", {}),
-        ("dynamodb", "list_tables", {}),
+        ("ecs", "list_clusters", {}),
+        ("events", "list_archives", {}),
         ("cloudwatch", "list_metrics", {}),
-        ("logs", "describe_log_streams", {"logGroupName": "g"}),
+        ("logs", "describe_queries", {}),
         ("kms", "derive_shared_secret", {"KeyId": "k", "KeyAgreementAlgorithm": "ECDH", "PublicKey": b"0"}),
     ],
 )

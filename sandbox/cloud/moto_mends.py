@@ -1,0 +1,117 @@
+"""What is mended in moto's services: one function for each, called once when the service is loaded.
+
+What a mended service needs of this cloud comes through `SEAMS`: moto's classes are global, so this is too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+def _not_connected(*_: Any) -> Any:
+    raise RuntimeError("the local cloud has not been started in this process")
+
+
+@dataclass(slots=True)
+class Seams:
+    """What moto's services ask of this cloud; `sandbox.cloud.router` fills it in.
+
+    Args:
+        send_to_targets: takes a rule of moto and an event.
+        url: of the cloud.
+    """
+
+    send_to_targets: Callable[[Any, Mapping[str, Any]], None] = _not_connected
+    url: str = ""
+
+
+SEAMS = Seams()
+
+
+def mend(service: str) -> None:
+    """Mend a service, by its signing name."""
+    _MENDS.get(service, lambda: None)()
+
+
+def _mend_events() -> None:
+    """Moto delivers for disabled rules, ignores Input and InputPath, and fails on usual InputTransformers."""
+    from moto.events.models import Rule
+
+    def send_to_targets(self: Any, original: Mapping[str, Any], transform_input: bool = True) -> None:  # noqa: ARG001, FBT001, FBT002 -- moto's signature
+        SEAMS.send_to_targets(self, original)
+
+    Rule.send_to_targets = send_to_targets
+
+
+def _mend_autoscaling() -> None:
+    """Moto lacks the tags that the AWS provider reads, and two dimensions of SageMaker."""
+    import moto.applicationautoscaling.models as models
+    import moto.applicationautoscaling.responses as responses
+
+    known = {member.name: member.value for member in models.ScalableDimensionValueSet}
+    known["SAGEMAKER_VARIANT_PROVISIONED_CONCURRENCY"] = "sagemaker:variant:DesiredProvisionedConcurrency"
+    known["SAGEMAKER_COPY_COUNT"] = "sagemaker:inference-component:DesiredCopyCount"
+    dimensions = Enum("ScalableDimensionValueSet", known)  # type: ignore[misc]
+    models.ScalableDimensionValueSet = responses.ScalableDimensionValueSet = dimensions
+    tags: dict[str, dict[str, str]] = {}
+
+    def list_tags_for_resource(self: Any) -> str:
+        return json.dumps({"Tags": tags.get(self._get_param("ResourceARN"), {})})
+
+    def tag_resource(self: Any) -> str:
+        tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags"))
+        return "{}"
+
+    def untag_resource(self: Any) -> str:
+        for key in self._get_param("TagKeys"):
+            tags.get(self._get_param("ResourceARN"), {}).pop(key, None)
+        return "{}"
+
+    response = responses.ApplicationAutoScalingResponse
+    response.list_tags_for_resource = list_tags_for_resource
+    response.tag_resource = tag_resource
+    response.untag_resource = untag_resource
+
+
+def _mend_iam() -> None:
+    """Moto's UpdateRole without a description removes the one that is there."""
+    from moto.iam.models import IAMBackend
+
+    original = IAMBackend.update_role
+
+    def update_role(
+        self: Any, role_name: str, role_description: str | None, max_session_duration: str
+    ) -> Any:
+        if role_description is None:
+            role_description = self.get_role(role_name).description
+        return original(self, role_name, role_description, max_session_duration)
+
+    IAMBackend.update_role = update_role
+
+
+def _mend_sqs() -> None:
+    """Moto writes RedrivePolicy with blanks, which AWS's provider takes for a change."""
+    from moto.sqs.models import Queue
+
+    original = Queue.attributes.fget
+
+    def attributes(self: Any) -> Any:
+        found = original(self)
+        for name in ("RedrivePolicy", "RedriveAllowPolicy"):
+            if isinstance(found.get(name), str):
+                found[name] = json.dumps(json.loads(found[name]), separators=(",", ":"))
+        return found
+
+    Queue.attributes = property(attributes)
+
+
+_MENDS: dict[str, Callable[[], None]] = {
+    "application-autoscaling": _mend_autoscaling,
+    "events": _mend_events,
+    "iam": _mend_iam,
+    "sqs": _mend_sqs,
+}
