@@ -57,8 +57,40 @@ def _subscribe(request: Request) -> None:
         raise not_emulated(msg)
 
 
+def _create_function(request: Request) -> None:
+    given = members(request)
+    _only_python(given)
+    if given.get("PackageType", "Zip") != "Zip":
+        raise not_emulated("lambda functions from an image; give a zip")
+
+
+def _only_python(given: Mapping[str, Any]) -> None:
+    runtime = given.get("Runtime")
+    if runtime is not None and not str(runtime).startswith("python"):
+        msg = f"lambda functions with the runtime {runtime}; emulated is python3.x"
+        raise not_emulated(msg)
+    for name in ("Layers", "FileSystemConfigs"):
+        if given.get(name):
+            msg = f"lambda functions with {name}"
+            raise not_emulated(msg)
+
+
+def _update_function(request: Request) -> None:
+    _only_python(members(request))
+
+
+def _invoke_config(request: Request) -> None:
+    destinations = members(request).get("DestinationConfig") or {}
+    if any((each or {}).get("Destination") for each in destinations.values()):
+        raise not_emulated("lambda destinations; a function's DeadLetterConfig is")
+
+
 _CHECKS: dict[tuple[str, str], Callable[[Request], None]] = {
     ("events", "PutRule"): _put_rule,
     ("events", "PutTargets"): _put_targets,
+    ("lambda", "CreateFunction"): _create_function,
+    ("lambda", "PutFunctionEventInvokeConfig"): _invoke_config,
+    ("lambda", "UpdateFunctionConfiguration"): _update_function,
+    ("lambda", "UpdateFunctionEventInvokeConfig"): _invoke_config,
     ("sns", "Subscribe"): _subscribe,
 }

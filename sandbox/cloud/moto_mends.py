@@ -22,10 +22,12 @@ class Seams:
 
     Args:
         send_to_targets: takes a rule of moto and an event.
+        enqueue: takes the ARN of a function and an event, to be handled later.
         url: of the cloud.
     """
 
     send_to_targets: Callable[[Any, Mapping[str, Any]], None] = _not_connected
+    enqueue: Callable[[str, str], None] = _not_connected
     url: str = ""
 
 
@@ -109,9 +111,49 @@ def _mend_sqs() -> None:
     Queue.attributes = property(attributes)
 
 
+def _mend_lambda() -> None:
+    """Moto drops DeadLetterConfig and LoggingConfig, keeps the first of two invoke configurations, and needs Docker."""
+    from moto.awslambda.models import LambdaBackend, LambdaFunction
+
+    kept = ("DeadLetterConfig", "LoggingConfig")
+    make, describe, update = (
+        LambdaFunction.__init__,
+        LambdaFunction.get_configuration,
+        LambdaFunction.update_configuration,
+    )
+    put_invoke_config = LambdaBackend.put_function_event_invoke_config
+
+    def __init__(self: Any, account_id: str, spec: dict[str, Any], *more: Any, **named: Any) -> None:  # noqa: N807
+        self.kept = {name: spec[name] for name in kept if spec.get(name)}
+        make(self, account_id, spec, *more, **named)
+
+    def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 -- moto's signature
+        return {**describe(self, on_create), **{name: value for name, value in self.kept.items() if value}}
+
+    def update_configuration(self: Any, changes: dict[str, Any]) -> Any:
+        self.kept = {**self.kept, **{name: changes[name] for name in kept if name in changes}}
+        update(self, changes)
+        return self.get_configuration()
+
+    def invoke(self: Any, body: str, *_: Any) -> str:
+        SEAMS.enqueue(self.function_arn, body)
+        return ""
+
+    def put_function_event_invoke_config(self: Any, function_name: str, config: dict[str, Any]) -> Any:
+        self.get_function(function_name).event_invoke_config = []
+        return put_invoke_config(self, function_name, config)
+
+    LambdaFunction.__init__ = __init__
+    LambdaFunction.get_configuration = get_configuration
+    LambdaFunction.update_configuration = update_configuration
+    LambdaFunction.invoke = invoke
+    LambdaBackend.put_function_event_invoke_config = put_function_event_invoke_config
+
+
 _MENDS: dict[str, Callable[[], None]] = {
     "application-autoscaling": _mend_autoscaling,
     "events": _mend_events,
     "iam": _mend_iam,
+    "lambda": _mend_lambda,
     "sqs": _mend_sqs,
 }

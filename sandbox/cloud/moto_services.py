@@ -48,6 +48,39 @@ SERVICES: dict[str, frozenset[str] | None] = {
     ),
     "iam": None,
     "kms": None,
+    "lambda": frozenset(
+        {
+            "AddPermission",
+            "CreateAlias",
+            "CreateFunction",
+            "DeleteAlias",
+            "DeleteFunction",
+            "DeleteFunctionConcurrency",
+            "DeleteFunctionEventInvokeConfig",
+            "GetAlias",
+            "GetFunction",
+            "GetFunctionCodeSigningConfig",
+            "GetFunctionConcurrency",
+            "GetFunctionConfiguration",
+            "GetFunctionEventInvokeConfig",
+            "GetPolicy",
+            "Invoke",
+            "ListAliases",
+            "ListFunctions",
+            "ListTags",
+            "ListVersionsByFunction",
+            "PublishVersion",
+            "PutFunctionConcurrency",
+            "PutFunctionEventInvokeConfig",
+            "RemovePermission",
+            "TagResource",
+            "UntagResource",
+            "UpdateAlias",
+            "UpdateFunctionCode",
+            "UpdateFunctionConfiguration",
+            "UpdateFunctionEventInvokeConfig",
+        }
+    ),
     "logs": frozenset(
         {
             "CreateLogGroup",
@@ -93,13 +126,22 @@ SERVICES: dict[str, frozenset[str] | None] = {
 }
 """Signing name of each service that moto answers, and which of its operations; None: all that moto has."""
 
-REACHES: dict[str, tuple[str, ...]] = {"s3": ("sns", "events", "sqs"), "sns": ("sqs",)}
+REACHES: dict[str, tuple[str, ...]] = {
+    "lambda": ("iam", "s3", "sns", "events", "sqs"),
+    "s3": ("sns", "events", "sqs"),
+    "sns": ("sqs",),
+}
 """Services that moto enters while it answers another, past their locks."""
 
 ACCOUNT = "123456789012"
 """The local cloud's account."""
 
-MODULES = {"application-autoscaling": "applicationautoscaling", "monitoring": "cloudwatch"}
+MODULES = {
+    "apigateway": "apigatewayv2",
+    "application-autoscaling": "applicationautoscaling",
+    "lambda": "awslambda",
+    "monitoring": "cloudwatch",
+}
 """moto's name of a service, where it is not the signing name."""
 
 _LOADING = threading.RLock()
@@ -114,8 +156,15 @@ def locked(service: str) -> threading.RLock:
         return _LOCKS[service]
 
 
+def access_key_of(account: str) -> str:
+    """Give an access key that acts in an account, for what runs inside of this cloud."""
+    return "local" if account == ACCOUNT else f"local-{account}"
+
+
 def account_of(access_key: str) -> str:
     """Give the account of an access key: that of an assumed role, else the local cloud's own."""
+    if access_key.startswith("local-"):
+        return access_key.removeprefix("local-")
     if not is_loaded("iam"):
         return ACCOUNT
     from moto.iam.models import get_account_id_from
@@ -138,7 +187,7 @@ def call_moto(
             held.enter_context(locked(name))
         if service == "iam" and (operation == "ListPolicies" or b"%3Aiam%3A%3Aaws%3Apolicy" in request.body):
             _give_managed_policies(account)
-        return _call_wsgi(_application(), service, operation, request, address)
+        return _call_wsgi(_application(), f"{service} {operation}", request, account, address)
 
 
 def _check_emulated(service: str, operation: str) -> None:
@@ -181,7 +230,7 @@ def _application() -> Any:
 
 
 def _call_wsgi(
-    application: Any, service: str, operation: str, request: Request, address: tuple[str, int]
+    application: Any, called: str, request: Request, account: str, address: tuple[str, int]
 ) -> Response:
     status, headers = 500, list[tuple[str, str]]()
 
@@ -189,14 +238,14 @@ def _call_wsgi(
         nonlocal status, headers
         status, headers = int(line.split()[0]), given
 
-    environ = _environ(request, address)
+    environ = {**_environ(request, address), "HTTP_X_MOTO_ACCOUNT_ID": account}
     try:
         answer = application.get_application(environ)(environ, start_response)
         body = b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()
     except NotImplementedError as error:
-        msg = f"{service} {operation} ({error})"
+        msg = f"{called} ({error})"
         raise not_emulated(msg) from error
     return Response(status, body, [(name, value) for name, value in headers if name.lower() != "connection"])
 

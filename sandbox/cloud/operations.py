@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.http import Request
 from sandbox.cloud.moto_services import SERVICES
+from sandbox.cloud.rest import MODELS, rest_operation
 from sandbox.cloud.sagemaker.service import OPERATIONS
 from sandbox.cloud.validation import service_model
 
@@ -45,6 +46,9 @@ def identify(request: Request) -> Target:
         return Target(service, region, access_key, request.path.rsplit("/", 1)[-1], "cbor")
     if service == "s3":
         return Target(service, region, access_key, _s3_operation(request), "s3")
+    if service in MODELS:
+        operation = rest_operation(service, request) or f"{request.method} {request.path}"
+        return Target(service, region, access_key, operation, "rest-json")
     action = parse_qs(request.body.decode("utf-8", "replace")).get("Action") or request.query.get("Action")
     if action:
         return Target(service, region, access_key, action[0], "query")

@@ -15,10 +15,21 @@ from sandbox.cloud.delivery import Delivery
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.events import Publisher
 from sandbox.cloud.faults import Fault, FaultTable
+from sandbox.cloud.functions.found import find, permitted
+from sandbox.cloud.functions.pool import FunctionPool
+from sandbox.cloud.functions.service import Functions
 from sandbox.cloud.http import Request, Response
 from sandbox.cloud.inside import ACCOUNT_HEADER, Inside
+from sandbox.cloud.logs import write_function_log
 from sandbox.cloud.moto_mends import SEAMS
-from sandbox.cloud.moto_services import account_of, call_moto, read_object, reset_moto
+from sandbox.cloud.moto_services import (
+    ACCOUNT,
+    access_key_of,
+    account_of,
+    call_moto,
+    read_object,
+    reset_moto,
+)
 from sandbox.cloud.operations import INVOCATION, Target, identify
 from sandbox.cloud.sagemaker.runtime import invoke_endpoint
 from sandbox.cloud.sagemaker.service import SageMaker
@@ -26,6 +37,7 @@ from sandbox.cloud.sagemaker.state import Surroundings
 from sandbox.cloud.scheduler import Scheduler
 from sandbox.cloud.schedules import Schedules
 from sandbox.cloud.scoring.pool import ScorerPool
+from sandbox.environment import REGION
 
 LOG = logging.getLogger(__name__)
 
@@ -51,25 +63,25 @@ class Cloud:
         self.place = place
         self.faults = FaultTable()
         self.default_endpoint_seconds = endpoint_seconds
-        container_environment = {
-            "AWS_ENDPOINT_URL": place.url,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": "us-east-1",
-        }
         self.scorers = ScorerPool(
             place.home / "models",
             place.home / "logs",
             lambda container: read_object(container.account, container.model_data_url or ""),
-            container_environment,
+            {**self._variables(ACCOUNT), "AWS_REGION": REGION},
         )
         self.around = Surroundings(Scheduler(), Publisher(), self.scorers, endpoint_seconds)
         self.sagemaker = SageMaker(self.around)
         self.inside = Inside(self.answer)
-        self.delivery = Delivery(self.inside, self.around.scheduler, lambda *_: True)
+        later = self.around.scheduler.after
+        pool = FunctionPool(
+            place.home / "functions", place.home / "logs", self._variables, write_function_log
+        )
+        self.functions = Functions(pool, self.inside, later)
+        self.delivery = Delivery(self.inside, self.around.scheduler, permitted)
         self.schedules = Schedules(self.around.scheduler, self.delivery.send)
         SEAMS.url = place.url
         SEAMS.send_to_targets = self.delivery.send_to_targets
+        SEAMS.enqueue = lambda arn, event: self.functions.enqueue(find("", "", arn), event)
 
     def answer(self, request: Request) -> Response:
         """Answer any request; never raises."""
@@ -102,16 +114,21 @@ class Cloud:
             assert found is not None
             state = self.sagemaker.state(account, target.region)
             return invoke_endpoint(state, self.scorers, found[1], request)
+        if (target.service, target.operation) == ("lambda", "Invoke"):
+            return self.functions.answer(account, target.region, request)
         check(target.service, target.operation, request)
         address = (self.place.host, self.place.port)
         response = call_moto(account, target.service, target.operation, request, address)
         if target.service == "events" and target.operation in ("PutRule", "EnableRule"):
             self.schedules.arm(account, target.region)
+        if (target.service, target.operation) == ("lambda", "DeleteFunction"):
+            self.functions.pool.drop(request.path.rsplit("/", 1)[-1])
         return response
 
     def reset(self) -> None:
         """Forget all resources, faults and counters."""
         self.schedules.forget()
+        self.functions.pool.release_all()
         self.sagemaker.reset()
         reset_moto()
         self.faults.clear()
@@ -119,8 +136,17 @@ class Cloud:
         self.around.endpoint_seconds = self.default_endpoint_seconds
 
     def close(self) -> None:
-        """End all containers."""
+        """End all containers and functions."""
+        self.functions.pool.release_all()
         self.scorers.release_all()
+
+    def _variables(self, account: str) -> dict[str, str]:
+        """Give what tells a process of an account where the cloud is."""
+        return {
+            "AWS_ENDPOINT_URL": self.place.url,
+            "AWS_ACCESS_KEY_ID": access_key_of(account),
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
 
     def health(self) -> dict[str, object]:
         """Say who answers here."""
