@@ -85,7 +85,41 @@ def _invoke_config(request: Request) -> None:
         raise not_emulated("lambda destinations; a function's DeadLetterConfig is")
 
 
+def _create_api(request: Request) -> None:
+    given = members(request)
+    if given.get("protocolType") != "HTTP":
+        msg = f"apigateway APIs of the type {given.get('protocolType')}; emulated is HTTP"
+        raise not_emulated(msg)
+    for name in ("target", "corsConfiguration"):
+        if given.get(name):
+            msg = f"apigateway APIs with {name}"
+            raise not_emulated(msg)
+
+
+def _integration(request: Request) -> None:
+    given = members(request)
+    kind, version = given.get("integrationType"), given.get("payloadFormatVersion")
+    if kind not in (None, "AWS_PROXY") or given.get("integrationSubtype"):
+        msg = f"apigateway integrations of the type {kind} {given.get('integrationSubtype', '')}; emulated is AWS_PROXY"
+        raise not_emulated(msg)
+    if version != "2.0" and (kind or version):
+        msg = f"apigateway integrations with payloadFormatVersion {version or '1.0 (when left out)'}; emulated is 2.0"
+        raise not_emulated(msg)
+
+
+def _route(request: Request) -> None:
+    kind = members(request).get("authorizationType", "NONE")
+    if kind != "NONE":
+        msg = f"apigateway routes with the authorization {kind}; emulated is NONE"
+        raise not_emulated(msg)
+
+
 _CHECKS: dict[tuple[str, str], Callable[[Request], None]] = {
+    ("apigateway", "CreateApi"): _create_api,
+    ("apigateway", "CreateIntegration"): _integration,
+    ("apigateway", "CreateRoute"): _route,
+    ("apigateway", "UpdateIntegration"): _integration,
+    ("apigateway", "UpdateRoute"): _route,
     ("events", "PutRule"): _put_rule,
     ("events", "PutTargets"): _put_targets,
     ("lambda", "CreateFunction"): _create_function,

@@ -6,10 +6,12 @@ What a mended service needs of this cloud comes through `SEAMS`: moto's classes 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from urllib.parse import unquote
 
 
 def _not_connected(*_: Any) -> Any:
@@ -32,6 +34,15 @@ class Seams:
 
 
 SEAMS = Seams()
+STAGE_SETTINGS = {
+    "accessLogSettings": "access_log_settings",
+    "autoDeploy": "auto_deploy",
+    "defaultRouteSettings": "default_route_settings",
+    "description": "description",
+    "routeSettings": "route_settings",
+    "stageVariables": "stage_variables",
+}
+"""Members of UpdateStage that moto's stages have."""
 
 
 def mend(service: str) -> None:
@@ -150,7 +161,63 @@ def _mend_lambda() -> None:
     LambdaBackend.put_function_event_invoke_config = put_function_event_invoke_config
 
 
+def _mend_apigateway() -> None:
+    """Moto has no UpdateStage, no tags of stages, and an endpoint that nobody can reach."""
+    from moto.apigatewayv2.models import Api
+    from moto.apigatewayv2.responses import ApiGatewayV2Response
+
+    make = Api.__init__
+
+    def __init__(self: Any, *given: Any, **named: Any) -> None:  # noqa: N807
+        make(self, *given, **named)
+        self.api_endpoint = f"{SEAMS.url}/_api/{self.api_id}"
+
+    def update_stage(self: Any) -> tuple[int, dict[str, str], str]:
+        _, api_id, _, name = self.path.rsplit("/", 3)
+        stage = self.apigatewayv2_backend.get_stage(api_id, unquote(name))
+        changes = json.loads(self.body)
+        for member in STAGE_SETTINGS.keys() & changes.keys():
+            setattr(stage, STAGE_SETTINGS[member], changes[member])
+        return 200, {}, json.dumps(stage.to_json())
+
+    Api.__init__ = __init__
+    ApiGatewayV2Response.update_stage = update_stage
+    _mend_tags_of_stages()
+
+
+def _mend_tags_of_stages() -> None:
+    from moto.apigatewayv2.responses import ApiGatewayV2Response
+    from moto.apigatewayv2.urls import url_paths
+
+    tag, untag = ApiGatewayV2Response.tag_resource, ApiGatewayV2Response.untag_resource
+
+    def tags_of_stage(self: Any) -> dict[str, str] | None:
+        found = re.search(r"/apis/([^/]+)/stages/([^/?]+)", unquote(self.path))
+        return self.apigatewayv2_backend.get_stage(*found.groups()).tags if found else None
+
+    def tag_resource(self: Any) -> Any:
+        tags = tags_of_stage(self)
+        if tags is None:
+            return tag(self)
+        tags.update(json.loads(self.body).get("tags", {}))
+        return 201, {}, "{}"
+
+    def untag_resource(self: Any) -> Any:
+        tags = tags_of_stage(self)
+        if tags is None:
+            return untag(self)
+        for key in self.querystring.get("tagKeys") or []:
+            tags.pop(key, None)
+        return 204, {}, ""
+
+    ApiGatewayV2Response.tag_resource = tag_resource
+    ApiGatewayV2Response.untag_resource = untag_resource
+    stage = "{0}/v2/tags/(?P<arn>[^/]+)/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)$"
+    url_paths[stage] = ApiGatewayV2Response.dispatch
+
+
 _MENDS: dict[str, Callable[[], None]] = {
+    "apigateway": _mend_apigateway,
     "application-autoscaling": _mend_autoscaling,
     "events": _mend_events,
     "iam": _mend_iam,

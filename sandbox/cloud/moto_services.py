@@ -20,6 +20,33 @@ from sandbox.cloud.http import Request, Response
 from sandbox.cloud.moto_mends import mend
 
 SERVICES: dict[str, frozenset[str] | None] = {
+    "apigateway": frozenset(
+        {
+            "CreateApi",
+            "CreateIntegration",
+            "CreateRoute",
+            "CreateStage",
+            "DeleteApi",
+            "DeleteIntegration",
+            "DeleteRoute",
+            "DeleteStage",
+            "GetApi",
+            "GetApis",
+            "GetIntegration",
+            "GetIntegrations",
+            "GetRoute",
+            "GetRoutes",
+            "GetStage",
+            "GetStages",
+            "GetTags",
+            "TagResource",
+            "UntagResource",
+            "UpdateApi",
+            "UpdateIntegration",
+            "UpdateRoute",
+            "UpdateStage",
+        }
+    ),
     "application-autoscaling": None,
     "dynamodb": None,
     "events": frozenset(

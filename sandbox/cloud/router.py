@@ -18,6 +18,7 @@ from sandbox.cloud.faults import Fault, FaultTable
 from sandbox.cloud.functions.found import find, permitted
 from sandbox.cloud.functions.pool import FunctionPool
 from sandbox.cloud.functions.service import Functions
+from sandbox.cloud.gateway.service import PREFIX, Gateway
 from sandbox.cloud.http import Request, Response
 from sandbox.cloud.inside import ACCOUNT_HEADER, Inside
 from sandbox.cloud.logs import write_function_log
@@ -77,6 +78,7 @@ class Cloud:
             place.home / "functions", place.home / "logs", self._variables, write_function_log
         )
         self.functions = Functions(pool, self.inside, later)
+        self.gateway = Gateway(self.functions, f"{place.host}:{place.port}")
         self.delivery = Delivery(self.inside, self.around.scheduler, permitted)
         self.schedules = Schedules(self.around.scheduler, self.delivery.send)
         SEAMS.url = place.url
@@ -89,6 +91,8 @@ class Cloud:
         try:
             if request.path.startswith("/sandbox/"):
                 return control.answer(self, request)
+            if request.path.startswith(PREFIX):
+                return self.gateway.answer(request)
             target = identify(request)
             protocol, operation = target.protocol, target.operation
             fault = self.faults.call(operation)
@@ -129,6 +133,7 @@ class Cloud:
         """Forget all resources, faults and counters."""
         self.schedules.forget()
         self.functions.pool.release_all()
+        self.gateway.throttle.forget()
         self.sagemaker.reset()
         reset_moto()
         self.faults.clear()

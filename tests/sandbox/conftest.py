@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from botocore.config import Config
 
 from sandbox import Sandbox, tiny_model_archive
+from tests.support.functions import make_function
 from tests.support.processes import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
@@ -117,6 +119,12 @@ def aws(_running: Aws) -> Aws:
     _running.sandbox.reset()
     _running.control.set_endpoint_seconds(QUICK)
     return _running
+
+
+@pytest.fixture
+def make(aws: Aws) -> Callable[..., str]:
+    """Make a function from its source; gives its ARN."""
+    return partial(make_function, aws)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,43 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.cloud.functions.found import allows
+from tests.support.functions import zipped
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
-    ],
-}
 ECHO = "def handler(event, context):\n    return event\n"
 COUNTER = "calls = 0\ndef handler(event, context):\n    global calls\n    calls += 1\n    return calls\n"
-
-
-def zipped(source: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("app.py", source)
-    return file.getvalue()
-
-
-@pytest.fixture
-def make(aws: Any) -> Any:
-    """Make a function from its source; gives its ARN."""
-
-    def make(source: str, name: str = "f", **settings: Any) -> str:
-        iam = aws.client("iam")
-        if not iam.list_roles()["Roles"]:
-            iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=json.dumps(TRUST))
-        arn: str = aws.client("lambda").create_function(
-            FunctionName=name,
-            Runtime="python3.11",
-            Role="arn:aws:iam::123456789012:role/lambda",
-            Handler=settings.pop("Handler", "app.handler"),
-            Code={"ZipFile": zipped(source)},
-            **settings,
-        )["FunctionArn"]
-        return arn
-
-    return make
 
 
 def invoke(aws: Any, event: object = None, name: str = "f", **more: Any) -> Any:
