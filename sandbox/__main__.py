@@ -21,6 +21,7 @@ EPILOG = """example:
   python -m sandbox stop
 
 environment: SANDBOX_HOME (folder, default .sandbox in the checkout), SANDBOX_PORT (default 5566, 0: any free port),
+SANDBOX_SOURCE (folder that stands for every repository that a build wants),
 SANDBOX_ENDPOINT_SECONDS (how long an endpoint is Creating, Updating, ...; default 2)
 """
 
@@ -123,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         "--outcome",
         metavar="OUTCOME",
         help="accept the call, but end it so: CreateEndpoint Failed; UpdateEndpoint RolledBack (silently), "
-        "RollingBack (visibly) or UpdateRollbackFailed",
+        "RollingBack (visibly) or UpdateRollbackFailed; StartBuild FAILED, FAULT, TIMED_OUT or STOPPED",
     )
     fault.add_argument("--clear", action="store_true", help="remove all faults")
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from pathlib import Path
 from typing import Any
 
 from sandbox.files import SandboxError
@@ -65,6 +66,10 @@ class Control:
             SandboxError: there is no such enabled rule.
         """
         self._call("POST", "fire", {"rule": rule})
+
+    def set_source(self, folder: Path) -> None:
+        """Set the folder that stands for every repository that a build wants, until the next reset."""
+        self._call("PUT", "source", {"folder": str(folder)})
 
     def reset(self) -> None:
         """Forget all resources, faults and counters."""

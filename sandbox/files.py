@@ -110,3 +110,18 @@ def read_endpoint_seconds() -> float:
         msg = f"SANDBOX_ENDPOINT_SECONDS is {text!r}; allowed are 0 to 3600 seconds."
         raise SandboxError(msg)
     return seconds
+
+
+def read_source() -> Path | None:
+    """Give SANDBOX_SOURCE: the folder that stands for every repository that a build wants; None when it is not set.
+
+    Raises:
+        SandboxError: it is no folder.
+    """
+    text = os.environ.get("SANDBOX_SOURCE")
+    if not text:
+        return None
+    if not Path(text).is_dir():
+        msg = f"SANDBOX_SOURCE is {text!r}; allowed is a folder with the source that builds get for any repository."
+        raise SandboxError(msg)
+    return Path(text).absolute()

@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox.client import Control
 from sandbox.environment import environment
-from sandbox.files import Files, SandboxError, read_endpoint_seconds, read_port
+from sandbox.files import Files, SandboxError, read_endpoint_seconds, read_port, read_source
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
@@ -63,6 +63,7 @@ class Sandbox:
             SandboxError: the port is taken, another port is asked of a running server, or it does not come up.
         """
         read_endpoint_seconds()
+        read_source()
         with self._command():
             alive = self._take_alive_lock()
             if alive is None:

@@ -7,6 +7,7 @@
 | GET, DELETE /sandbox/calls | number of calls by operation; forget them |
 | GET, PUT /sandbox/endpoint-seconds | how long an endpoint's transitions take: `{"seconds": 2}` |
 | POST /sandbox/fire | send the event of a rule with a schedule now: `{"rule": "name"}` |
+| PUT /sandbox/source | the folder that stands for every repository that a build wants: `{"folder": "/path"}` |
 | POST /sandbox/reset | forget all resources, faults and counters |
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.faults import Fault
@@ -113,6 +115,15 @@ def _fire(cloud: Cloud, request: Request) -> object:
     return {"rule": name}
 
 
+def _set_source(cloud: Cloud, request: Request) -> object:
+    folder = _body(request).get("folder")
+    if not isinstance(folder, str) or not Path(folder).is_dir():
+        msg = f"folder is {folder!r}; allowed is a folder of this machine"
+        raise BadRequest(msg)
+    cloud.codebuild.local = Path(folder).absolute()
+    return {"folder": folder}
+
+
 def _reset(cloud: Cloud, _: Request) -> object:
     cloud.reset()
     return {}
@@ -128,5 +139,6 @@ _ACTIONS: dict[tuple[str, str], Callable[[Cloud, Request], object]] = {
     ("GET", "/sandbox/endpoint-seconds"): _endpoint_seconds,
     ("PUT", "/sandbox/endpoint-seconds"): _set_endpoint_seconds,
     ("POST", "/sandbox/fire"): _fire,
+    ("PUT", "/sandbox/source"): _set_source,
     ("POST", "/sandbox/reset"): _reset,
 }

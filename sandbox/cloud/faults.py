@@ -9,9 +9,11 @@ from typing import Final
 
 OUTCOMES: Final = {
     "CreateEndpoint": ("Failed",),
+    "StartBuild": ("FAILED", "FAULT", "TIMED_OUT", "STOPPED"),
     "UpdateEndpoint": ("RolledBack", "RollingBack", "UpdateRollbackFailed"),
 }
-"""How an accepted call may end. `RolledBack`: InService on the old configuration, never seen as RollingBack."""
+"""How an accepted call may end. `RolledBack`: InService on the old configuration, never seen as RollingBack.
+StartBuild: the build ends so, without running anything."""
 
 
 @dataclass(frozen=True, slots=True)

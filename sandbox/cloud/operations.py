@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from sandbox.cloud.codebuild.service import OPERATIONS as BUILDS
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.http import Request
 from sandbox.cloud.moto_services import SERVICES
@@ -78,7 +79,12 @@ def _emulated() -> dict[str, Collection[str]]:
     of_moto = {
         service: names or service_model(service).operation_names for service, names in SERVICES.items()
     }
-    return {"sagemaker": OPERATIONS, "sagemaker-runtime": ("InvokeEndpoint",), **of_moto}
+    own: dict[str, Collection[str]] = {
+        "codebuild": BUILDS,
+        "sagemaker": OPERATIONS,
+        "sagemaker-runtime": ("InvokeEndpoint",),
+    }
+    return own | of_moto
 
 
 def _scope(request: Request) -> tuple[str, str, str]:

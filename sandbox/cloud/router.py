@@ -11,6 +11,7 @@ from pathlib import Path
 from sandbox.cloud import control
 from sandbox.cloud.answers import error_response
 from sandbox.cloud.checks import check
+from sandbox.cloud.codebuild.service import CodeBuild
 from sandbox.cloud.delivery import Delivery
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.events import Publisher
@@ -39,6 +40,7 @@ from sandbox.cloud.scheduler import Scheduler
 from sandbox.cloud.schedules import Schedules
 from sandbox.cloud.scoring.pool import ScorerPool
 from sandbox.environment import REGION
+from sandbox.files import read_source
 
 LOG = logging.getLogger(__name__)
 
@@ -81,6 +83,9 @@ class Cloud:
         self.gateway = Gateway(self.functions, f"{place.host}:{place.port}")
         self.delivery = Delivery(self.inside, self.around.scheduler, permitted)
         self.schedules = Schedules(self.around.scheduler, self.delivery.send)
+        self.codebuild = CodeBuild(
+            place.home, self.inside, self._variables, self.around.events, read_source()
+        )
         SEAMS.url = place.url
         SEAMS.send_to_targets = self.delivery.send_to_targets
         SEAMS.enqueue = lambda arn, event: self.functions.enqueue(find("", "", arn), event)
@@ -113,6 +118,9 @@ class Cloud:
         if target.service == "sagemaker":
             body = self.sagemaker.call(account, target.region, target.operation, request.body, fault)
             return Response(200, body, [("Content-Type", "application/x-amz-json-1.1")])
+        if target.service == "codebuild":
+            body = self.codebuild.call(account, target.region, target.operation, request, fault)
+            return Response(200, body, [("Content-Type", "application/x-amz-json-1.1")])
         if target.service == "sagemaker-runtime":
             found = INVOCATION.search(request.path)
             assert found is not None
@@ -132,6 +140,7 @@ class Cloud:
     def reset(self) -> None:
         """Forget all resources, faults and counters."""
         self.schedules.forget()
+        self.codebuild.reset()
         self.functions.pool.release_all()
         self.gateway.throttle.forget()
         self.sagemaker.reset()
@@ -141,7 +150,8 @@ class Cloud:
         self.around.endpoint_seconds = self.default_endpoint_seconds
 
     def close(self) -> None:
-        """End all containers and functions."""
+        """End all containers, functions and builds."""
+        self.codebuild.reset()
         self.functions.pool.release_all()
         self.scorers.release_all()
 

@@ -21,7 +21,7 @@ ALLOWED = {
     "runner": {"runner", "registry", "settings", "rich", "semver", "pulumi"} | AWS_SDK,
     "__main__.py": {"components", "registry", "settings", "pulumi", "pulumi_aws"},
     "tools": {"tools", "runner", "pulumi", "semver"},
-    "sandbox": {"sandbox", "tools", "moto", "numpy", "regex"} | AWS_SDK,
+    "sandbox": {"sandbox", "tools", "moto", "numpy", "regex", "yaml"} | AWS_SDK,
     "demo": {"demo", "sandbox", "tools", "settings", "rich", "joblib", "numpy", "sklearn"} | AWS_SDK,
     "benchmarks": {"benchmarks", "sandbox", "tools", "registry", "rich", "yaml"} | AWS_SDK,
 }

@@ -1,0 +1,1 @@
+"""CodeBuild: projects, and builds that really run a buildspec in a clean environment."""
