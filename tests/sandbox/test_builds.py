@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import zipfile
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox import Sandbox
 from sandbox.cloud.codebuild.buildspec import BadBuildspec, read_buildspec
 from sandbox.cloud.codebuild.run import BuildRun
 from sandbox.cloud.codebuild.variables import split_reference
+from tests.sandbox.conftest import Aws
 from tests.support.processes import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/build"
@@ -287,6 +290,26 @@ def test_a_build_that_is_stopped_may_clean_up_and_leaves_nothing_running(
     group = int(Path(f"{mark}.pid").read_text().rsplit(")", 1)[1].split()[2])
     eventually(lambda: not alive(group))
     assert builds.client.stop_build(id=build_id)["build"]["buildStatus"] == "STOPPED"
+
+
+def test_a_build_ends_with_the_cloud_also_when_that_is_killed(home: Path, tmp_path: Path) -> None:
+    sandbox = Sandbox(home, port=0)
+    sandbox.start()
+    aws = Aws(sandbox, sandbox.environment())
+    builds = Builds(aws)
+    builds.project(
+        spec(build=[f"cat /proc/$$/stat > {tmp_path}/stat; mv {tmp_path}/stat {tmp_path}/pid; sleep 999"])
+    )
+    builds.start()
+    stat = eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    group = int(stat.rsplit(")", 1)[1].split()[2])
+    assert alive(group)
+    pid = sandbox.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not alive(group))
+    for client in aws.clients.values():
+        client.close()
 
 
 def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
