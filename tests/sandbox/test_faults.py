@@ -116,7 +116,7 @@ def test_a_fault_that_cannot_be_is_refused_with_what_is_allowed(
         ("InvokeEndpiont", "did you mean InvokeEndpoint"),
         ("GetParametr", "did you mean GetParameter"),
         ("CreateTrainingJob", "allowed are"),
-        ("Qxz", "allowed are AWS's names of the emulated operations of application-autoscaling, "),
+        ("Qxz", "allowed are AWS's names of the emulated operations of apigateway, "),
     ],
 )
 def test_an_operation_that_no_call_can_have_is_refused_with_what_is_close_or_allowed(
