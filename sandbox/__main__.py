@@ -17,6 +17,7 @@ EPILOG = """example:
   python -m sandbox start
   eval "$(python -m sandbox env)"
   aws s3 mb s3://models          # or boto3, terraform, pulumi: all of them use the local cloud now
+  python -m sandbox start --mlflow   # and MLFLOW_TRACKING_URI leads to a real MLflow server
   python -m sandbox fault ListModelPackages --error InternalFailure --skip 1
   python -m sandbox stop
 
@@ -26,10 +27,14 @@ SANDBOX_ENDPOINT_SECONDS (how long an endpoint is Creating, Updating, ...; defau
 """
 
 
-def _start(sandbox: Sandbox, _: argparse.Namespace) -> int:
-    started = sandbox.start()
+def _start(sandbox: Sandbox, arguments: argparse.Namespace) -> int:
+    if arguments.mlflow:
+        print("MLflow's server takes some ten seconds to start …", file=sys.stderr, flush=True)
+    started = sandbox.start(mlflow=arguments.mlflow)
     status = sandbox.status()
     print(f"The local cloud {'is ready' if started else 'runs already'} at {status.url} (log: {status.log}).")
+    if status.mlflow:
+        print(f"MLflow is ready at {status.mlflow}.")
     print('Use it in this shell: eval "$(python -m sandbox env)"')
     return 0
 
@@ -46,6 +51,9 @@ def _status(sandbox: Sandbox, arguments: argparse.Namespace) -> int:
     elif status.running:
         print(
             f"The local cloud of {status.home} runs at {status.url} (process {status.pid}, log {status.log})."
+        )
+        print(
+            f"MLflow runs at {status.mlflow}." if status.mlflow else "MLflow does not run (start --mlflow)."
         )
     else:
         print(f"The local cloud of {status.home} does not run.")
@@ -104,12 +112,15 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("start", _start, "start it and return when it answers; harmless when it runs")
+    start = add("start", _start, "start it and return when it answers; harmless when it runs")
+    start.add_argument(
+        "--mlflow", action="store_true", help="with a real MLflow server; also beside a cloud that runs"
+    )
     add("stop", _stop, "stop it; nothing is left behind but its logs")
     status = add("status", _status, "say whether it runs; exit code 0 or 1")
     status.add_argument("--json", action="store_true", help="print one JSON document")
     add("env", _env, 'print export lines for eval "$(python -m sandbox env)"')
-    add("reset", _reset, "empty the cloud and Pulumi's state folder")
+    add("reset", _reset, "empty the cloud, MLflow's store and Pulumi's state folder")
     fault = add("fault", _fault, "let calls of an operation fail; without OPERATION list what waits")
     fault.add_argument("operation", nargs="?", metavar="OPERATION", help="for example ListModelPackages")
     fault.add_argument("--error", metavar="CODE", help="AWS error code (default InternalFailure)")

@@ -9,6 +9,8 @@ from typing import Any
 
 from sandbox.files import SandboxError
 
+MLFLOW_SECONDS = 300.0
+
 
 class Control:
     """The control API at one address; a connection for each call.
@@ -71,6 +73,19 @@ class Control:
         """Set the folder that stands for every repository that a build wants, until the next reset."""
         self._call("PUT", "source", {"folder": str(folder)})
 
+    def start_mlflow(self) -> str:
+        """Start MLflow's server and give its URL when it answers; harmless when it runs.
+
+        Raises:
+            SandboxError: MLflow is not installed, or does not come up.
+        """
+        answer = self._call("POST", "mlflow", timeout=MLFLOW_SECONDS)
+        return str(answer["url"])
+
+    def stop_mlflow(self) -> None:
+        """Stop MLflow's server, with all that it holds; harmless when none runs."""
+        self._call("DELETE", "mlflow")
+
     def reset(self) -> None:
         """Forget all resources, faults and counters."""
         self._call("POST", "reset")
@@ -96,5 +111,6 @@ class Control:
             msg = f"What answers at {self._host}:{self._port} is not a local cloud."
             raise SandboxError(msg) from None
         if response.status != 200:
-            raise SandboxError(str(answer.get("error") if isinstance(answer, dict) else answer))
+            known = answer if isinstance(answer, dict) else {}
+            raise SandboxError(str(known.get("error") or known.get("message") or answer))
         return answer

@@ -11,8 +11,8 @@ UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 """What would send a client elsewhere, or beside the keys below."""
 
 
-def environment(files: Files, host: str, port: int) -> dict[str, str]:
-    """Give the variables; with those of the Pulumi engine when one is installed."""
+def environment(files: Files, host: str, port: int, mlflow: str | None = None) -> dict[str, str]:
+    """Give the variables; with those of the Pulumi engine when one is installed, and of MLflow when its URL is given."""
     variables = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "local",
@@ -24,6 +24,8 @@ def environment(files: Files, host: str, port: int) -> dict[str, str]:
         "PULUMI_BACKEND_URL": f"file://{files.state}",
         "PULUMI_CONFIG_PASSPHRASE": "local",
     }
+    if mlflow is not None:
+        variables["MLFLOW_TRACKING_URI"] = mlflow
     return variables | _no_proxy(host) | engine_environment()
 
 

@@ -29,13 +29,14 @@ _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether a local cloud runs. `pid` and `url` are None when it does not."""
+    """Whether a local cloud runs. `pid` and `url` are None when it does not, `mlflow` when MLflow's server does not."""
 
     running: bool
     home: str
     log: str
     pid: int | None = None
     url: str | None = None
+    mlflow: str | None = None
 
 
 class Sandbox:
@@ -50,8 +51,10 @@ class Sandbox:
         self.files = Files(home.absolute())
         self.port = port
 
-    def start(self) -> bool:
+    def start(self, *, mlflow: bool = False) -> bool:
         """Start the server and return when it answers; harmless when it runs already.
+
+        With `mlflow` a real MLflow server too, if need be beside a cloud that runs already.
 
         The cloud's resources live in the server's memory, so a new server is empty, and Pulumi's state folder,
         which described an earlier one, is emptied with it.
@@ -62,6 +65,12 @@ class Sandbox:
         Raises:
             SandboxError: the port is taken, another port is asked of a running server, or it does not come up.
         """
+        started = self._start()
+        if mlflow:
+            self.control.start_mlflow()
+        return started
+
+    def _start(self) -> bool:
         read_endpoint_seconds()
         read_source()
         with self._command():
@@ -104,7 +113,9 @@ class Sandbox:
             return Status(running=False, home=home, log=log)
         address = self._address()
         health = self.control.health()
-        return Status(running=True, home=home, log=log, pid=address["pid"], url=health["url"])
+        return Status(
+            running=True, home=home, log=log, pid=address["pid"], url=health["url"], mlflow=health["mlflow"]
+        )
 
     @property
     def running(self) -> bool:
@@ -131,7 +142,8 @@ class Sandbox:
             SandboxError: the server does not run.
         """
         address = self._address()
-        return environment(self.files, address["host"], address["port"])
+        mlflow = Control(address["host"], address["port"]).health()["mlflow"]
+        return environment(self.files, address["host"], address["port"], mlflow)
 
     def reset(self) -> None:
         """Empty the cloud and Pulumi's state folder.

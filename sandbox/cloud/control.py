@@ -2,12 +2,13 @@
 
 | request | what it does |
 |---|---|
-| GET /sandbox/health | who answers: home, pid, url |
+| GET /sandbox/health | who answers: home, pid, url, and MLflow's url or null |
 | GET, POST, DELETE /sandbox/faults | list, add (a Fault's members), clear |
 | GET, DELETE /sandbox/calls | number of calls by operation; forget them |
 | GET, PUT /sandbox/endpoint-seconds | how long an endpoint's transitions take: `{"seconds": 2}` |
 | POST /sandbox/fire | send the event of a rule with a schedule now: `{"rule": "name"}` |
 | PUT /sandbox/source | the folder that stands for every repository that a build wants: `{"folder": "/path"}` |
+| POST, DELETE /sandbox/mlflow | start MLflow's server and answer when it does; stop it, with all that it holds |
 | POST /sandbox/reset | forget all resources, faults and counters |
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.faults import Fault
 from sandbox.cloud.http import Request, Response
+from sandbox.cloud.mlflow_server import MlflowError
 from sandbox.cloud.moto_services import ACCOUNT
 from sandbox.cloud.operations import name_problem
 from sandbox.environment import REGION
@@ -124,6 +126,17 @@ def _set_source(cloud: Cloud, request: Request) -> object:
     return {"folder": folder}
 
 
+def _start_mlflow(cloud: Cloud, _: Request) -> object:
+    try:
+        return {"url": cloud.mlflow.start()}
+    except MlflowError as error:
+        raise BadRequest(str(error)) from error
+
+
+def _stop_mlflow(cloud: Cloud, _: Request) -> object:
+    return {"stopped": cloud.mlflow.stop()}
+
+
 def _reset(cloud: Cloud, _: Request) -> object:
     cloud.reset()
     return {}
@@ -140,5 +153,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Cloud, Request], object]] = {
     ("PUT", "/sandbox/endpoint-seconds"): _set_endpoint_seconds,
     ("POST", "/sandbox/fire"): _fire,
     ("PUT", "/sandbox/source"): _set_source,
+    ("POST", "/sandbox/mlflow"): _start_mlflow,
+    ("DELETE", "/sandbox/mlflow"): _stop_mlflow,
     ("POST", "/sandbox/reset"): _reset,
 }

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from sandbox.cloud.codebuild.service import OPERATIONS as BUILDS
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.http import Request
-from sandbox.cloud.moto_services import SERVICES
+from sandbox.cloud.moto_tables import SERVICES
 from sandbox.cloud.rest import MODELS, rest_operation
 from sandbox.cloud.sagemaker.service import OPERATIONS
 from sandbox.cloud.validation import service_model

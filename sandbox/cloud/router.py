@@ -23,6 +23,7 @@ from sandbox.cloud.gateway.service import PREFIX, Gateway
 from sandbox.cloud.http import Request, Response
 from sandbox.cloud.inside import ACCOUNT_HEADER, Inside
 from sandbox.cloud.logs import write_function_log
+from sandbox.cloud.mlflow_server import MlflowServer
 from sandbox.cloud.moto_mends import SEAMS
 from sandbox.cloud.moto_services import (
     ACCOUNT,
@@ -86,6 +87,9 @@ class Cloud:
         self.codebuild = CodeBuild(
             place.home, self.inside, self._variables, self.around.events, read_source()
         )
+        self.mlflow = MlflowServer(
+            place.home, place.host, place.port, self._variables(ACCOUNT), self._make_bucket
+        )
         SEAMS.url = place.url
         SEAMS.send_to_targets = self.delivery.send_to_targets
         SEAMS.enqueue = lambda arn, event: self.functions.enqueue(find("", "", arn), event)
@@ -145,15 +149,20 @@ class Cloud:
         self.gateway.throttle.forget()
         self.sagemaker.reset()
         reset_moto()
+        self.mlflow.reset()
         self.faults.clear()
         self.faults.forget_calls()
         self.around.endpoint_seconds = self.default_endpoint_seconds
 
     def close(self) -> None:
-        """End all containers, functions and builds."""
+        """End all containers, functions and builds, and MLflow's server."""
+        self.mlflow.stop()
         self.codebuild.reset()
         self.functions.pool.release_all()
         self.scorers.release_all()
+
+    def _make_bucket(self, name: str) -> None:
+        self.inside.client("s3", ACCOUNT, REGION).create_bucket(Bucket=name)
 
     def _variables(self, account: str) -> dict[str, str]:
         """Give what tells a process of an account where the cloud is."""
@@ -165,7 +174,12 @@ class Cloud:
 
     def health(self) -> dict[str, object]:
         """Say who answers here."""
-        return {"home": str(self.place.home), "pid": os.getpid(), "url": self.place.url}
+        return {
+            "home": str(self.place.home),
+            "pid": os.getpid(),
+            "url": self.place.url,
+            "mlflow": self.mlflow.url,
+        }
 
 
 def _apply(fault: Fault | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import zipfile
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud.codebuild.buildspec import BadBuildspec, read_buildspec
+from sandbox import Sandbox
 from sandbox.cloud.codebuild.run import BuildRun
-from sandbox.cloud.codebuild.variables import split_reference
+from tests.sandbox.conftest import Aws
 from tests.support.processes import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/build"
@@ -289,6 +290,26 @@ def test_a_build_that_is_stopped_may_clean_up_and_leaves_nothing_running(
     assert builds.client.stop_build(id=build_id)["build"]["buildStatus"] == "STOPPED"
 
 
+def test_a_build_ends_with_the_cloud_also_when_that_is_killed(home: Path, tmp_path: Path) -> None:
+    sandbox = Sandbox(home, port=0)
+    sandbox.start()
+    aws = Aws(sandbox, sandbox.environment())
+    builds = Builds(aws)
+    builds.project(
+        spec(build=[f"cat /proc/$$/stat > {tmp_path}/stat; mv {tmp_path}/stat {tmp_path}/pid; sleep 999"])
+    )
+    builds.start()
+    stat = eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    group = int(stat.rsplit(")", 1)[1].split()[2])
+    assert alive(group)
+    pid = sandbox.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not alive(group))
+    for client in aws.clients.values():
+        client.close()
+
+
 def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sandbox.cloud.codebuild.run.write_log", lambda *_: None)
     build = builds_of_memory(tmp_path, spec(build=["sleep 999"]), minute=0.05)
@@ -408,37 +429,3 @@ def test_a_fault_refuses_a_start(builds: Builds) -> None:
 def test_a_project_that_cannot_be_is_refused(builds: Builds, settings: Any, said: str) -> None:
     with pytest.raises(ClientError, match=said):
         builds.project(**settings)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("version: 0.1\nphases: {}", "this cloud knows 0.2"),
-        ("version: 0.2", "no phases"),
-        ("version: 0.2\nphases: {test: {}}", "phases has test"),
-        ("version: 0.2\nbatch: {}\nphases: {build: {}}", "the buildspec has batch"),
-        ("version: 0.2\nphases: {build: {commands: [{a: b}]}}", "must be a list of texts"),
-        ("version: 0.2\nphases: {build: {on-failure: RETRY}}", "ABORT and CONTINUE"),
-        ("a: [", "not YAML"),
-        ("- a", "must be a mapping"),
-    ],
-)
-def test_a_buildspec_that_cannot_be_used_says_why(text: str, said: str) -> None:
-    with pytest.raises(BadBuildspec, match=said):
-        read_buildspec(text)
-
-
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("s", ("s", "", "", "")),
-        ("s:key", ("s", "key", "", "")),
-        ("s::AWSPREVIOUS", ("s", "", "AWSPREVIOUS", "")),
-        (
-            "arn:aws:secretsmanager:r:1:secret:s-x:k:AWSCURRENT:v",
-            ("arn:aws:secretsmanager:r:1:secret:s-x", "k", "AWSCURRENT", "v"),
-        ),
-    ],
-)
-def test_a_reference_to_a_secret_is_split(reference: str, parts: tuple[str, ...]) -> None:
-    assert split_reference(reference) == parts
