@@ -92,7 +92,7 @@ class WorkerProcess:
                     body,
                 )
             except OSError:
-                raise Refusal("the container's process has ended", status=500, log=self._log) from None
+                raise self._ended("the container's process has ended") from None
             header, answer = self._read()
             return Prediction(answer, header["content_type"])
 
@@ -107,14 +107,16 @@ class WorkerProcess:
                 except OSError:  # a broken pipe with unwritten bytes: the process is gone, as wanted
                     continue
 
+    def _ended(self, message: str) -> Refusal:
+        """Take the process off the table before anybody asks whether it lives: its pipes end a moment earlier."""
+        self._process.kill()
+        self._process.wait()
+        return Refusal(message, status=500, log=self._log)
+
     def _read(self) -> worker.Frame:
         frame = worker.read_frame(self._process.stdout)  # type: ignore[arg-type]
         if frame is None:
-            raise Refusal(
-                "the container's process has ended or was ended for taking too long",
-                status=500,
-                log=self._log,
-            )
+            raise self._ended("the container's process has ended or was ended for taking too long")
         if frame[0]["status"] != 200:
             raise Refusal(frame[0]["message"], status=frame[0]["status"], log=self._log)
         return frame
