@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from registry.calls import all_pages
 from registry.errors import AccessRefusedError, RegistryError, UnavailableError
 from registry.mlflow_values import ModelVersion
 
@@ -94,18 +95,15 @@ class MlflowRegistry:
         return self._made
 
     def _pages(self, client: "MlflowClient", model: str) -> Iterator[Any]:
-        token: str | None = None
-        seen: set[str] = set()
-        while True:
-            page = client.search_model_versions(_filter(model), max_results=_PAGE_SIZE, page_token=token)
+        pages = all_pages(
+            lambda token: client.search_model_versions(
+                _filter(model), max_results=_PAGE_SIZE, page_token=token
+            ),
+            lambda page: page.token,
+            f"MLflow's search for versions of {model!r}",
+        )
+        for page in pages:
             yield from page
-            token = page.token
-            if not token:
-                return
-            if token in seen:
-                message = f"MLflow gave a page of {model!r} twice, so its list has no end; nothing was changed. Run again"
-                raise RegistryError(message)
-            seen.add(token)
 
 
 def _filter(model: str) -> str:

@@ -1,14 +1,15 @@
 """Writes the SageMaker Model Registry: groups, packages, their metadata."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from registry.calls import MissingError, call
 from registry.clients import Clients
 from registry.errors import RegistryError
-from registry.failures import is_missing, translate
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -58,18 +59,21 @@ class PackageWriter:
         Raises:
             RegistryError: it could not be made.
         """
-        tags: Any = [{"Key": "model-source", "Value": "mlflow"}]
+        subject = f"model package group {group}"
+        look = partial(self._client.describe_model_package_group, ModelPackageGroupName=group)
         try:
-            self._client.describe_model_package_group(ModelPackageGroupName=group)
-        except Exception as error:
-            if not is_missing(error):
-                raise _told(error, "DescribeModelPackageGroup", f"model package group {group}") from error
-            _call(
-                "CreateModelPackageGroup",
-                f"model package group {group}",
-                lambda: self._client.create_model_package_group(ModelPackageGroupName=group, Tags=tags),
-                harmless="already exists",
-            )
+            call("DescribeModelPackageGroup", subject, look, missing=MissingError(group))
+        except MissingError:
+            self._make_group(group, subject)
+
+    def _make_group(self, group: str, subject: str) -> None:
+        tags: Any = [{"Key": "model-source", "Value": "mlflow"}]
+        make = partial(self._client.create_model_package_group, ModelPackageGroupName=group, Tags=tags)
+        try:
+            call("CreateModelPackageGroup", subject, make)
+        except RegistryError as error:
+            if "already exists" not in str(error):  # another run made it a moment ago
+                raise
 
     def register(self, new: NewPackage) -> str:
         """Register a package; its ARN. Two runs that claim the same get one package.
@@ -80,7 +84,7 @@ class PackageWriter:
         subject = f"a package of {new.group}"
         for attempt in range(_MOST_TRIES):
             token = hashlib.sha256(f"{new.group}\n{new.claim}\n{attempt}".encode()).hexdigest()[:36]
-            made = _call("CreateModelPackage", subject, partial(self._create, new, token))
+            made = call("CreateModelPackage", subject, partial(self._create, new, token))
             arn = str(made["ModelPackageArn"])
             if self._exists(arn):
                 return arn
@@ -95,7 +99,7 @@ class PackageWriter:
             RegistryError: AWS refused it.
         """
         more: Any = {"CustomerMetadataPropertiesToRemove": list(remove)} if remove else {}
-        _call(
+        call(
             "UpdateModelPackage",
             f"package {arn}",
             lambda: self._client.update_model_package(
@@ -110,7 +114,8 @@ class PackageWriter:
             RegistryError: AWS refused it.
         """
         ask = partial(self._client.delete_model_package, ModelPackageName=arn)
-        _call("DeleteModelPackage", f"package {arn}", ask, missing_is_fine=True)
+        with suppress(MissingError):
+            call("DeleteModelPackage", f"package {arn}", ask, missing=MissingError(arn))
 
     def _create(self, new: NewPackage, token: str) -> Mapping[str, Any]:
         types = list(new.content_types)
@@ -134,35 +139,9 @@ class PackageWriter:
         )
 
     def _exists(self, arn: str) -> bool:
+        look = partial(self._client.describe_model_package, ModelPackageName=arn)
         try:
-            self._client.describe_model_package(ModelPackageName=arn)
-        except Exception as error:
-            if is_missing(error):
-                return False
-            raise _told(error, "DescribeModelPackage", f"package {arn}") from error
+            call("DescribeModelPackage", f"package {arn}", look, missing=MissingError(arn))
+        except MissingError:
+            return False
         return True
-
-
-def _call(
-    operation: str,
-    subject: str,
-    ask: Callable[[], Any],
-    *,
-    harmless: str | None = None,
-    missing_is_fine: bool = False,
-) -> Mapping[str, Any]:
-    try:
-        answer: Mapping[str, Any] = ask()
-    except Exception as error:
-        if (harmless and harmless in str(error)) or (missing_is_fine and is_missing(error)):
-            return {}
-        raise _told(error, operation, subject) from error
-    return answer
-
-
-def _told(error: Exception, operation: str, subject: str) -> RegistryError:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    if not isinstance(error, BotoCoreError | ClientError):
-        raise error
-    return translate(error, operation, subject)

@@ -14,9 +14,9 @@ from registry.answers import (
     required,
     serving_variants,
 )
+from registry.calls import MissingError, all_pages, call
 from registry.clients import CALLS_AT_ONCE, Clients
 from registry.errors import RegistryError, UnknownGroupError
-from registry.failures import is_missing, translate
 from registry.values import LiveEndpoint, Package
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class SageMakerRegistry:
         subject = f"endpoint configuration {config}"
         ask = partial(self._client.describe_endpoint_config, EndpointConfigName=config)
         return model_names(
-            _call("DescribeEndpointConfig", subject, ask), f"DescribeEndpointConfig of {subject}"
+            call("DescribeEndpointConfig", subject, ask), f"DescribeEndpointConfig of {subject}"
         )
 
     def account_id(self) -> str:
@@ -146,49 +146,37 @@ class SageMakerRegistry:
             RegistryError: there are no valid credentials, or STS does not answer.
         """
         subject = "the caller's account"
-        answer = _call("GetCallerIdentity", subject, self._clients.get("sts").get_caller_identity)
+        answer = call("GetCallerIdentity", subject, self._clients.get("sts").get_caller_identity)
         account: str = required(answer, "Account", str, f"GetCallerIdentity of {subject}")
         return account
 
     def _list(self, group: str) -> tuple[Package, ...]:
         where = f"ListModelPackages of model package group {group}"
         packages: dict[str, Package] = {}
-        seen: set[str] = set()
-        token: str | None = None
-        while True:
-            page = self._page(group, token)
+        for page in all_pages(lambda token: self._page(group, token), _next_token, where):
             required(page, "ModelPackageSummaryList", list, where)
             for summary in entries(page, "ModelPackageSummaryList", where):
                 package = package_summary(summary, group, where)
                 packages[package.arn] = package
-            token = page.get("NextToken")
-            if not token:
-                break
-            if token in seen:
-                message = f"{where} gave the same NextToken twice, so its list has no end; nothing was changed. Run again"
-                raise RegistryError(message)
-            seen.add(token)
         if not packages:
             self._require_group(group)
         return tuple(packages.values())
 
     def _endpoints(self) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        token: str | None = None
-        while True:
+        def page(token: str | None) -> Mapping[str, Any]:
             following: Any = {"NextToken": token} if token else {}
             ask = partial(self._client.list_endpoints, MaxResults=_PAGE_SIZE, **following)
-            page = _call("ListEndpoints", "the account", ask)
-            required(page, "Endpoints", list, "ListEndpoints")
-            found += entries(page, "Endpoints", "ListEndpoints")
-            token = page.get("NextToken")
-            if not token:
-                return found
+            answer = call("ListEndpoints", "the account", ask)
+            required(answer, "Endpoints", list, "ListEndpoints")
+            return answer
+
+        pages = all_pages(page, _next_token, "ListEndpoints")
+        return [entry for each in pages for entry in entries(each, "Endpoints", "ListEndpoints")]
 
     def _packages_of(self, model: str) -> tuple[str, ...]:
         """ARNs of the packages that a model was made from."""
         ask = partial(self._client.describe_model, ModelName=model)
-        answer = _call("DescribeModel", f"model {model}", ask)
+        answer = call("DescribeModel", f"model {model}", ask)
         where = f"DescribeModel of model {model}"
         containers = [answer.get("PrimaryContainer") or {}, *entries(answer, "Containers", where)]
         return tuple(str(each["ModelPackageName"]) for each in containers if each.get("ModelPackageName"))
@@ -203,25 +191,25 @@ class SageMakerRegistry:
             SortOrder="Ascending",  # a package registered meanwhile comes last and moves none to another page
             **following,
         )
-        return _call("ListModelPackages", f"model package group {group}", ask, missing=_unknown_group(group))
+        return call("ListModelPackages", f"model package group {group}", ask, missing=_unknown_group(group))
 
     def _require_group(self, group: str) -> None:
         """Tell an empty group from one that does not exist: the list of either may be empty."""
         ask = partial(self._client.describe_model_package_group, ModelPackageGroupName=group)
-        _call("DescribeModelPackageGroup", f"model package group {group}", ask, missing=_unknown_group(group))
+        call("DescribeModelPackageGroup", f"model package group {group}", ask, missing=_unknown_group(group))
 
     def _describe(self, package: Package) -> Package:
         subject = f"package {package.arn}"
         ask = partial(self._client.describe_model_package, ModelPackageName=package.arn)
-        answer = _call("DescribeModelPackage", subject, ask)
+        answer = call("DescribeModelPackage", subject, ask)
         return package_description(package, answer, f"DescribeModelPackage of {subject}")
 
     def _endpoint(self, name: str) -> Mapping[str, Any] | None:
         ask = partial(self._client.describe_endpoint, EndpointName=name)
-        gone = _MissingError(name)
+        gone = MissingError(name)
         try:
-            return _call("DescribeEndpoint", f"endpoint {name}", ask, missing=gone)
-        except _MissingError:
+            return call("DescribeEndpoint", f"endpoint {name}", ask, missing=gone)
+        except MissingError:
             return None
 
     def _live(self, name: str) -> LiveEndpoint | None:
@@ -238,14 +226,14 @@ class SageMakerRegistry:
         subject = f"endpoint configuration {config}"
         ask = partial(self._client.describe_endpoint_config, EndpointConfigName=config)
         try:
-            answer = _call("DescribeEndpointConfig", subject, ask, missing=_MissingError(config))
-        except _MissingError:
+            answer = call("DescribeEndpointConfig", subject, ask, missing=MissingError(config))
+        except MissingError:
             return []
         return serving_variants(answer, f"DescribeEndpointConfig of {subject}")
 
 
-class _MissingError(RegistryError):
-    """What was asked for does not exist, and the caller knows what that means."""
+def _next_token(page: Mapping[str, Any]) -> str | None:
+    return page.get("NextToken")
 
 
 def _unknown_group(group: str) -> UnknownGroupError:
@@ -253,26 +241,6 @@ def _unknown_group(group: str) -> UnknownGroupError:
         f"model package group {group} does not exist in this account and region; nothing was changed. "
         "Correct `models` in the stack file, or register the first version of the model"
     )
-
-
-def _call(
-    operation: str, subject: str, ask: Callable[[], Any], *, missing: RegistryError | None = None
-) -> Mapping[str, Any]:
-    """Ask AWS; ``missing`` is raised when what was asked for does not exist."""
-    from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.parsers import ResponseParserError
-
-    try:
-        answer: Mapping[str, Any] = ask()
-    except (BotoCoreError, ClientError) as error:
-        if missing is not None and is_missing(error):
-            raise missing from error
-        raise translate(error, operation, subject) from error
-    except (ResponseParserError, AttributeError, TypeError, ValueError) as error:
-        # All that botocore's parser raises over a body that is not what its operation answers.
-        message = f"{operation} of {subject} gave a broken answer ({type(error).__name__}); nothing was changed. Run again"
-        raise RegistryError(message) from error
-    return answer
 
 
 def _at_once(read: Callable[[_Item], _Result], items: Collection[_Item]) -> list[_Result]:

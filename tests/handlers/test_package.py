@@ -6,9 +6,8 @@ import subprocess
 import sys
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 
 import botocore
@@ -17,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from handlers import package
 from tests.support.deliveries import SECRET, alias_set, mlflow_headers
+from tests.support.http import serving
 from tests.support.receiver import FakeAws, http_request
 
 SITE = str(Path(botocore.__file__).parents[1])
@@ -67,13 +67,8 @@ def aws_server():
         def log_message(self, *_arguments: object) -> None:
             """Nothing of it is for a reader of the tests."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield SimpleNamespace(aws=aws, url=f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as server:
+        yield SimpleNamespace(aws=aws, url=server.url)
 
 
 def run(request: dict, paths: list[str], environment: dict[str, str]) -> tuple:

@@ -6,9 +6,8 @@ import io
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -23,6 +22,7 @@ from registry.mlflow_artifacts import MlflowArtifacts
 from registry.mlmodel import read_mlmodel, read_requirements
 from registry.repack import S3Target, repack
 from tests.support.artifacts import FakeS3, MemorySource, refusal, unpacked
+from tests.support.http import serving
 
 PYFUNC = {"flavors": {"python_function": {}}}
 
@@ -271,14 +271,9 @@ def listing(folder: str) -> bytes:
 @pytest.fixture
 def mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, type[Server], list[str]]]:
     handler = type("Handler", (Server,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.seen = []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", handler, server.seen  # type: ignore[attr-defined]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(handler) as server:
+        server.seen = []
+        yield server.url, handler, server.seen
 
 
 def test_a_proxied_artifact_of_mlflow_is_packed(mlflow: Any) -> None:

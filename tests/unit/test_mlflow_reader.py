@@ -1,8 +1,7 @@
 """MlflowRegistry with the real mlflow-skinny, against a small HTTP server that answers, refuses or breaks as told."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from registry import AccessRefusedError, RegistryError, UnavailableError
 from registry.mlflow_reader import MlflowRegistry
 from registry.mlflow_values import ModelVersion
+from tests.support.http import serving
 
 PREFIX = "/api/2.0/mlflow/"
 FULL = {
@@ -69,14 +69,8 @@ def server():
         def log_message(self, *_):
             pass
 
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.daemon_threads = True
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving(Handler) as made:
+        yield made
 
 
 @pytest.fixture

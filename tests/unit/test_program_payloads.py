@@ -56,7 +56,7 @@ TABLES = [
 def test_a_request_with_columns_becomes_a_table_in_the_order_of_its_columns(
     has_pandas: bool, body: Any, kind: str
 ) -> None:
-    rows = payloads.read_rows(body if isinstance(body, str) else json.dumps(body), kind)
+    rows = payloads.input_fn(body if isinstance(body, str) else json.dumps(body), kind)
     assert np.asarray(rows.values).tolist() == [[1, 2.5], [3, 4.5]]
     assert not has_pandas or list(rows.values.columns) == ["b", "a"]
     assert rows.is_mlflow is (kind == JSON)
@@ -67,14 +67,14 @@ def test_a_request_with_columns_becomes_a_table_in_the_order_of_its_columns(
     [("[[1, 2.5], [3, 4.5]]", JSON), ('{"instances": [[1, 2.5], [3, 4.5]]}', JSON), ("1,2.5\n3,4.5", CSV)],
 )
 def test_a_request_without_columns_becomes_an_array(has_pandas: bool, body: str, kind: str) -> None:
-    values = payloads.read_rows(body.encode(), kind).values
+    values = payloads.input_fn(body.encode(), kind).values
     assert isinstance(values, np.ndarray)
     assert values.tolist() == [[1, 2.5], [3, 4.5]]
 
 
 def test_texts_in_csv_are_a_table_without_names_when_the_first_line_has_numbers() -> None:
     pytest.importorskip("pandas")
-    values = payloads.read_rows('1,"a, b"\n2,c\n', CSV).values
+    values = payloads.input_fn('1,"a, b"\n2,c\n', CSV).values
     assert values.to_numpy().tolist() == [[1, "a, b"], [2, "c"]]
 
 
@@ -82,7 +82,7 @@ def test_a_pickle_in_an_npy_request_is_not_opened() -> None:
     binary = io.BytesIO()
     np.save(binary, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        payloads.read_rows(binary.getvalue(), NPY)
+        payloads.input_fn(binary.getvalue(), NPY)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_a_pickle_in_an_npy_request_is_not_opened() -> None:
 )
 def test_predictions_are_written_as_json_csv_and_npy(values: Any, as_csv: str) -> None:
     rows = payloads.Rows(np.array(values), is_mlflow=False)
-    assert json.loads(payloads.write_rows(rows, JSON)[0]) == values
-    assert payloads.write_rows(rows, CSV) == (as_csv, CSV)
-    assert np.load(io.BytesIO(payloads.write_rows(rows, NPY)[0])).tolist() == values
+    assert json.loads(payloads.output_fn(rows, JSON)[0]) == values
+    assert payloads.output_fn(rows, CSV) == (as_csv, CSV)
+    assert np.load(io.BytesIO(payloads.output_fn(rows, NPY)[0])).tolist() == values
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", JSON, "application/json; charset=utf-8", None])
 def test_json_is_the_answer_unless_another_is_asked_for(accept: str | None) -> None:
-    assert payloads.write_rows(payloads.Rows([1], is_mlflow=True), accept) == ('{"predictions": [1]}', JSON)
+    assert payloads.output_fn(payloads.Rows([1], is_mlflow=True), accept) == ('{"predictions": [1]}', JSON)
 
 
 @given(
@@ -113,8 +113,8 @@ def test_json_is_the_answer_unless_another_is_asked_for(accept: str | None) -> N
 )
 def test_numbers_come_through_every_form_unchanged(rows: list[list[float]]) -> None:
     for kind in (JSON, CSV, NPY):
-        body, _ = payloads.write_rows(payloads.Rows(np.array(rows), is_mlflow=False), kind)
-        assert payloads.read_rows(body, kind).values.tolist() == rows
+        body, _ = payloads.output_fn(payloads.Rows(np.array(rows), is_mlflow=False), kind)
+        assert payloads.input_fn(body, kind).values.tolist() == rows
 
 
 @pytest.mark.parametrize("file", sorted(CONTAINERS.rglob("*.py")), ids=lambda file: file.parent.name)

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from unittest.mock import Mock
 
 import pytest
@@ -21,6 +21,7 @@ from registry import (
     UnknownGroupError,
     resolve,
 )
+from tests.support.http import serving
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model-package"
 
@@ -120,15 +121,8 @@ def server():
         def log_message(self, *args):
             pass
 
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.daemon_threads = True
-    made.url = f"http://127.0.0.1:{made.server_port}"
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving(Handler) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

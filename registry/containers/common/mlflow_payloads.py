@@ -32,7 +32,7 @@ def told(model_dir):
     return given
 
 
-def read_rows(body, content_type):
+def input_fn(body, content_type):
     """Read a request.
 
     Raises:
@@ -50,7 +50,12 @@ def read_rows(body, content_type):
     raise ValueError(message)
 
 
-def write_rows(rows, accept):
+def predict_fn(rows, predict):
+    """Ask the model."""
+    return Rows(predict(rows.values), rows.is_mlflow)
+
+
+def output_fn(rows, accept):
     """Write an answer: (body, content type).
 
     Raises:

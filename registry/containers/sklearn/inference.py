@@ -5,7 +5,9 @@ The container calls the four functions: https://sagemaker.readthedocs.io/en/stab
 
 from pathlib import Path
 
-from mlflow_payloads import Rows, read_rows, told, write_rows
+from mlflow_payloads import input_fn, output_fn, predict_fn, told
+
+__all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
 
 
 def model_fn(model_dir):
@@ -27,18 +29,3 @@ def model_fn(model_dir):
         with path.open("rb") as file:
             model = pickle.load(file)
     return getattr(model, given["predict"])
-
-
-def input_fn(body, content_type):
-    """Read the rows."""
-    return read_rows(body, content_type)
-
-
-def predict_fn(rows, predict):
-    """Ask the model."""
-    return Rows(predict(rows.values), rows.is_mlflow)
-
-
-def output_fn(rows, accept):
-    """Write the predictions."""
-    return write_rows(rows, accept)

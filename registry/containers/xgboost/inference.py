@@ -6,7 +6,9 @@ The container calls the four functions: https://sagemaker.readthedocs.io/en/stab
 from pathlib import Path
 
 import xgboost
-from mlflow_payloads import Rows, read_rows, told, write_rows
+from mlflow_payloads import input_fn, output_fn, predict_fn, told
+
+__all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
 
 
 def model_fn(model_dir):
@@ -18,21 +20,6 @@ def model_fn(model_dir):
     if isinstance(model, xgboost.Booster):
         return lambda rows: predict(_matrix(rows, model))
     return predict
-
-
-def input_fn(body, content_type):
-    """Read the rows."""
-    return read_rows(body, content_type)
-
-
-def predict_fn(rows, predict):
-    """Ask the model."""
-    return Rows(predict(rows.values), rows.is_mlflow)
-
-
-def output_fn(rows, accept):
-    """Write the predictions."""
-    return write_rows(rows, accept)
 
 
 def _matrix(rows, booster):
