@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from sandbox.cloud.codebuild.service import OPERATIONS as BUILDS
+from sandbox.cloud.databricks.service import OPERATIONS as CALLS
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.http import Request
 from sandbox.cloud.moto_tables import SERVICES
@@ -80,6 +81,7 @@ def _emulated() -> dict[str, Collection[str]]:
         service: names or service_model(service).operation_names for service, names in SERVICES.items()
     }
     own: dict[str, Collection[str]] = {
+        "databricks": CALLS,
         "codebuild": BUILDS,
         "sagemaker": OPERATIONS,
         "sagemaker-runtime": ("InvokeEndpoint",),

@@ -12,6 +12,7 @@ from sandbox.cloud import control
 from sandbox.cloud.answers import error_response
 from sandbox.cloud.checks import check
 from sandbox.cloud.codebuild.service import CodeBuild
+from sandbox.cloud.databricks.service import Databricks
 from sandbox.cloud.delivery import Delivery
 from sandbox.cloud.errors import AwsError
 from sandbox.cloud.events import Publisher
@@ -90,6 +91,7 @@ class Cloud:
         self.mlflow = MlflowServer(
             place.home, place.host, place.port, self._variables(ACCOUNT), self._make_bucket
         )
+        self.databricks = Databricks(self.faults)
         SEAMS.url = place.url
         SEAMS.send_to_targets = self.delivery.send_to_targets
         SEAMS.enqueue = lambda arn, event: self.functions.enqueue(find("", "", arn), event)
@@ -102,6 +104,8 @@ class Cloud:
                 return control.answer(self, request)
             if request.path.startswith(PREFIX):
                 return self.gateway.answer(request)
+            if Databricks.is_asked(request):
+                return self.databricks.answer(request)
             target = identify(request)
             protocol, operation = target.protocol, target.operation
             fault = self.faults.call(operation)
@@ -150,6 +154,7 @@ class Cloud:
         self.sagemaker.reset()
         reset_moto()
         self.mlflow.reset()
+        self.databricks.reset()
         self.faults.clear()
         self.faults.forget_calls()
         self.around.endpoint_seconds = self.default_endpoint_seconds

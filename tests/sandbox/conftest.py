@@ -7,6 +7,7 @@ Each pytest-xdist worker has a cloud of its own, on a free port, emptied before 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from botocore.config import Config
 from sandbox import Sandbox, tiny_model_archive
 from tests.support.functions import make_function
 from tests.support.processes import eventually
+from tests.support.webhook_sink import WebhookSink
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/models:1"
@@ -125,6 +127,16 @@ def aws(_running: Aws) -> Aws:
 def make(aws: Aws) -> Callable[..., str]:
     """Make a function from its source; gives its ARN."""
     return partial(make_function, aws)
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookSink]:
+    with WebhookSink() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

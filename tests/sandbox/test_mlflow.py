@@ -15,9 +15,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +25,7 @@ import pytest
 from sandbox.cloud import guard
 from sandbox.cloud.mlflow_server import MlflowError, MlflowServer, restore
 from tests.sandbox.conftest import Aws
+from tests.support.webhook_sink import WebhookSink
 
 SECRET = "s3cr3t-webhook-key"
 
@@ -60,40 +59,6 @@ def api(url: str, method: str, path: str, /, **content: object) -> Any:
     return ask(url, method, f"/api/2.0/mlflow/{path}", content)
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps the deliveries that it gets."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.deliveries: list[tuple[dict[str, str], bytes]] = []
-        super().__init__(("127.0.0.1", 0), _Keep)
-
-
-class _Keep(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.deliveries.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 def promote(url: str) -> None:
     api(url, "POST", "registered-models/create", name="iris")
     api(url, "POST", "model-versions/create", name="iris", source="s3://mlflow/m")
@@ -101,7 +66,7 @@ def promote(url: str) -> None:
 
 
 def test_an_alias_fires_a_signed_webhook_to_this_machine_at_once(
-    mlflow: str, receiver: Receiver, until: Any
+    mlflow: str, receiver: WebhookSink, until: Any
 ) -> None:
     url = f"http://127.0.0.1:{receiver.server_port}/webhook"
     events = [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}]
