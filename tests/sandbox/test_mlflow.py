@@ -16,15 +16,20 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from handlers.package import ENTRY, build
 from sandbox.cloud import guard
 from sandbox.cloud.mlflow_server import MlflowError, MlflowServer, restore
 from tests.sandbox.conftest import Aws
+from tests.support.builds import ROLE, Builds, spec
+from tests.support.http_api import Api
+from tests.support.processes import eventually
 from tests.support.webhook_sink import WebhookSink
 
 SECRET = "s3cr3t-webhook-key"
@@ -78,6 +83,38 @@ def test_an_alias_fires_a_signed_webhook_to_this_machine_at_once(
     signed = f"{headers['x-mlflow-delivery-id']}.{headers['x-mlflow-timestamp']}.".encode() + body
     digest = base64.b64encode(hmac.digest(SECRET.encode(), signed, hashlib.sha256)).decode()
     assert headers["x-mlflow-signature"] == f"v1,{digest}"
+
+
+def test_a_promotion_reaches_a_build_through_the_real_receiver(aws: Aws, make: Any, mlflow: str) -> None:
+    builds = Builds(aws)
+    project = builds.project(spec(build=['echo "promoted: $MODEL"']))["arn"]
+    transformer = {
+        "InputPathsMap": {"model": "$.detail.model"},
+        "InputTemplate": '{"environmentVariablesOverride": [{"name": "MODEL", "value": <model>}]}',
+    }
+    events = aws.client("events")
+    events.put_rule(Name="changed", EventPattern='{"source": ["model-deployment.registry"]}')
+    target = {"Id": "1", "Arn": project, "RoleArn": ROLE, "InputTransformer": transformer}
+    events.put_targets(Rule="changed", Targets=[target])
+    receiver = Api(aws, partial(make_receiver_function, aws, make)).permit(aws)
+    entities = [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}]
+    api(mlflow, "POST", "webhooks", name="w", url=f"{receiver.url}/webhook", events=entities, secret=SECRET)
+    promote(mlflow)
+    build_id = eventually(lambda: aws.client("codebuild").list_builds()["ids"])[0]
+    assert "promoted: iris" in builds.printed(builds.ended(build_id))
+
+
+def make_receiver_function(aws: Aws, make: Any, _: str) -> str:
+    """Make the receiver's function with its secret and its table; gives its ARN."""
+    secret = aws.client("secretsmanager").create_secret(Name="webhook", SecretString=SECRET)["ARN"]
+    aws.client("dynamodb").create_table(
+        TableName="seen",
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    variables = {"SECRET_ARN": secret, "TABLE_NAME": "seen", "MODELS": '["iris"]'}
+    return str(make(build(), Handler=ENTRY, Timeout=30, Environment={"Variables": variables}))
 
 
 def test_artifacts_go_through_the_server_into_the_local_s3(aws: Aws, mlflow: str) -> None:

@@ -23,8 +23,8 @@ def zipped(source: str) -> bytes:
     return file.getvalue()
 
 
-def make_function(aws: Any, source: str, name: str = "f", **settings: Any) -> str:
-    """Make a function whose handler is `app.handler`; gives its ARN."""
+def make_function(aws: Any, source: str | bytes, name: str = "f", **settings: Any) -> str:
+    """Make a function from a source with the handler `app.handler`, or from a zip; gives its ARN."""
     iam = aws.client("iam")
     if not iam.list_roles()["Roles"]:
         iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=json.dumps(TRUST))
@@ -32,8 +32,8 @@ def make_function(aws: Any, source: str, name: str = "f", **settings: Any) -> st
         FunctionName=name,
         Runtime="python3.11",
         Role="arn:aws:iam::123456789012:role/lambda",
-        Handler="app.handler",
-        Code={"ZipFile": zipped(source)},
+        Handler=settings.pop("Handler", "app.handler"),
+        Code={"ZipFile": zipped(source) if isinstance(source, str) else source},
         **settings,
     )["FunctionArn"]
     return arn
