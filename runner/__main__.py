@@ -8,4 +8,7 @@ if __name__ == "__main__":
 
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:  # before the command has taken signals over: nothing was begun
-        sys.exit("stopped by SIGINT; nothing was in flight")
+        from runner.errors import Cancelled
+
+        print("error: stopped by SIGINT; nothing was in flight", file=sys.stderr)
+        sys.exit(Cancelled.exit_code)

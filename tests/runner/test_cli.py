@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from registry import (
     UnavailableError,
     UnknownGroupError,
 )
+from registry.calls import MissingError
 from registry.errors import ArtifactError, NoImageError
 from runner import cli
 from runner.deploy import Options
@@ -44,6 +47,7 @@ EXITS = [
     (Unavailable, 4),
     (ManifestError, 4),
     (ArtifactError, 4),
+    (MissingError, 4),
     (NoImageError, 4),
     (AccessRefusedError, 3),
     (UnknownGroupError, 2),
@@ -239,3 +243,22 @@ def test_a_wrong_command_line_gives_a_document_too_when_json_was_asked_for(capsy
     out, err = capsys.readouterr()
     assert json.loads(out)["exit_code"] == 2
     assert "--foo" in err
+
+
+@pytest.mark.parametrize("option", ["--allow", "--ful", "--lock-timeou=1"])
+def test_an_option_counts_only_in_full(option, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["deploy", "staging", option])
+    assert stopped.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_a_signal_before_the_command_has_begun_shows_no_trace():
+    program = (
+        "import runpy, sys; sys.modules['runner.cli'] = type(sys)('runner.cli'); sys.argv = ['runner']\n"
+    )
+    program += "def main(_): raise KeyboardInterrupt\n"
+    program += "sys.modules['runner.cli'].main = main; runpy.run_module('runner', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == "error: stopped by SIGINT; nothing was in flight\n"
+    assert done.returncode == 8

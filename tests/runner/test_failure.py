@@ -110,3 +110,10 @@ def test_no_secret_of_another_program_is_told(where):
     assert secret not in said
     assert "hunter22" not in said
     assert "were refused" in said
+
+
+def test_without_a_place_for_the_state_the_ways_to_one_are_told():
+    said = of("error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions\n")
+    assert isinstance(said, BackendAccessError)
+    assert "PULUMI_BACKEND_URL" in str(said)
+    assert "python -m sandbox env" in str(said)

@@ -93,3 +93,10 @@ def test_verify_fails_when_the_registry_has_moved_on_and_status_tells_both_versi
         verify.verify(FakeSession([behind], [SERVING]))
     (row,) = verify.status(FakeSession([behind], [SERVING])).rows
     assert (row.package_version, row.note) == (6, "deployed; version 7 is wanted")
+
+
+def test_status_shows_that_another_configuration_serves_than_was_deployed():
+    rolled_back = {"churn-staging": fakes.live("config-0")}
+    (row,) = verify.status(FakeSession([DEPLOYED], [rolled_back])).rows
+    assert row.note.endswith("; not on config-1 as deployed: rolled back or moved")
+    assert row.config == "config-0"
