@@ -32,7 +32,7 @@ class Publisher:
     """Sends events of AWS's services to the default bus, in order, without holding up the call that caused them."""
 
     def __init__(self) -> None:
-        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._events: queue.Queue[_Event] = queue.Queue()
         threading.Thread(target=self._run, name="events", daemon=True).start()
 
     def publish(
@@ -53,6 +53,10 @@ class Publisher:
         }
         self._events.put(_Event(account, region, entry))
 
+    def settle(self) -> None:
+        """Wait until what happened so far has met the rules: a rule that is made or changed next is for what comes later."""
+        self._events.join()
+
     def _run(self) -> None:
         while True:
             event = self._events.get()
@@ -67,6 +71,8 @@ class Publisher:
                     events_backends[event.account][event.region].put_events([event.entry])
             except Exception:
                 LOG.exception("an event could not be sent")
+            finally:
+                self._events.task_done()
 
 
 def matching_event(rule: Any, original: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -45,6 +45,9 @@ from sandbox.environment import REGION
 from sandbox.files import read_source
 
 LOG = logging.getLogger(__name__)
+RULE_CHANGES = frozenset(
+    {"PutRule", "EnableRule", "DisableRule", "DeleteRule", "PutTargets", "RemoveTargets"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class Cloud:
         if (target.service, target.operation) == ("lambda", "Invoke"):
             return self.functions.answer(account, target.region, request)
         check(target.service, target.operation, request)
+        if target.service == "events" and target.operation in RULE_CHANGES:
+            self.around.events.settle()
         address = (self.place.host, self.place.port)
         response = call_moto(account, target.service, target.operation, request, address)
         if target.service == "events" and target.operation in ("PutRule", "EnableRule"):
@@ -152,6 +157,7 @@ class Cloud:
         self.functions.pool.release_all()
         self.gateway.throttle.forget()
         self.sagemaker.reset()
+        self.around.events.settle()
         reset_moto()
         self.mlflow.reset()
         self.databricks.reset()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from sandbox.cloud.events import render
+from sandbox.cloud import moto_services
+from sandbox.cloud.events import Publisher, render
 
 EVENT = {"source": "aws.sagemaker", "detail": {"name": 'say "hi"', "version": 7}, "time": "t"}
 RULE = "arn:aws:events:us-east-1:123456789012:rule/r"
@@ -81,6 +83,27 @@ def test_a_disabled_rule_is_silent(aws: Any, listen: Any, until: Any) -> None:
     aws.sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected")
     (event,) = until(received)
     assert event["detail"]["ModelApprovalStatus"] == "Rejected"
+
+
+def test_a_change_of_a_rule_waits_until_what_happened_before_has_met_the_old_one(
+    monkeypatch: pytest.MonkeyPatch, until: Any
+) -> None:
+    met, go_on = threading.Event(), threading.Event()
+
+    def is_loaded(_service: str) -> bool:
+        met.set()
+        return not go_on.wait(30)  # no rules: the event ends here
+
+    monkeypatch.setattr(moto_services, "is_loaded", is_loaded)
+    publisher = Publisher()
+    publisher.publish("123456789012", "us-east-1", "Change", {}, "arn")
+    assert met.wait(30)
+    changing = threading.Thread(target=publisher.settle)
+    changing.start()
+    changing.join(0.2)
+    assert changing.is_alive()
+    go_on.set()
+    until(lambda: not changing.is_alive())
 
 
 @pytest.mark.parametrize(
